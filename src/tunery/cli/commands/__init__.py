@@ -1,0 +1,1 @@
+"""Commands. Each module is one."""

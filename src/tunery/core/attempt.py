@@ -1,0 +1,138 @@
+"""The attempt folder: the seam between the control plane and the engine. Its file names are spelled here only.
+
+    runs/<run>/<attempt>/
+        spec.yaml       the resolved spec, frozen                      (control plane writes, once)
+        attempt.json    inputs as local paths, resume point, threads   (control plane writes, once)
+        control.json    what the control plane wants now               (control plane writes)
+        process.json    who runs here: pid, start time, boot           (launcher writes, once)
+        events.jsonl    what happened, appended                        (engine writes)
+        log.txt         stdout and stderr of the engine                (launcher opens)
+        checkpoints/    step-00000042/ …                               (engine writes)
+        output/         the trained model or adapter                   (engine writes)
+        rows.jsonl      the scored rows of an evaluation               (engine writes)
+        result.json     how it ended; last of all                      (engine writes, once)
+
+It knows nothing of runs in a database, of torch or of what the documents mean beyond their shape.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+
+from tunery.core.errors import Problem
+from tunery.core.files import append_line, read_json, whole_lines, write_bytes, write_json
+
+Want = Literal["run", "stop", "pause", "cancel"]
+"""run: go on. stop: save, finish, keep the model so far. pause: save and free the device. cancel: leave at once."""
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """Paths, and typed reading and writing, of one attempt's folder."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def output(self) -> Path:
+        return self.path / "output"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def rows(self) -> Path:
+        return self.path / "rows.jsonl"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def process(self) -> Path:
+        return self.path / "process.json"
+
+    @property
+    def _spec(self) -> Path:
+        return self.path / "spec.yaml"
+
+    @property
+    def _attempt(self) -> Path:
+        return self.path / "attempt.json"
+
+    @property
+    def _control(self) -> Path:
+        return self.path / "control.json"
+
+    def prepare(self, spec: dict[str, Any], attempt: dict[str, Any]) -> None:
+        """Lay out a new attempt. Everything the engine needs is here before it starts."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_bytes(self._spec, yaml.safe_dump(spec, sort_keys=False, allow_unicode=True).encode())
+        write_json(self._attempt, attempt)
+        self.ask("run")
+
+    def read_spec(self) -> dict[str, Any]:
+        """The frozen spec. Raises Problem `attempt_folder_invalid`."""
+        try:
+            value = yaml.safe_load(self._spec.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise Problem("attempt_folder_invalid", path=str(self.path), detail=str(error)) from error
+        if not isinstance(value, dict):
+            raise Problem("attempt_folder_invalid", path=str(self.path), detail="spec.yaml isn't a mapping")
+        return value
+
+    def read_attempt(self) -> dict[str, Any]:
+        """Inputs and resume point. Raises Problem `attempt_folder_invalid`."""
+        try:
+            return read_json(self._attempt)
+        except (OSError, ValueError) as error:
+            raise Problem("attempt_folder_invalid", path=str(self.path), detail=str(error)) from error
+
+    def ask(self, want: Want) -> None:
+        """Tell the engine what is wanted of it."""
+        write_json(self._control, {"want": want})
+
+    def wanted(self) -> Want:
+        """What the control plane wants now; `run` where nothing was said."""
+        try:
+            return read_json(self._control)["want"]  # pyright: ignore[reportReturnType]
+        except FileNotFoundError:
+            return "run"
+
+    def append_event(self, event: dict[str, Any]) -> None:
+        append_line(self.events, orjson.dumps(event))
+
+    def read_events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Whole event lines from byte `offset`, and the offset to go on from."""
+        found: list[dict[str, Any]] = []
+        for line, after in whole_lines(self.events, offset):
+            found.append(orjson.loads(line))
+            offset = after
+        return found, offset
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """The engine's last word."""
+        write_json(self.result, result)
+
+    def read_result(self) -> dict[str, Any] | None:
+        """How it ended, or None while it hasn't."""
+        try:
+            return read_json(self.result)
+        except FileNotFoundError:
+            return None
+
+
+def attempt_folder(data: Path, run: str, attempt: int) -> AttemptFolder:
+    """The folder of one attempt under a data folder."""
+    return AttemptFolder(data / "runs" / run / f"{attempt:04d}")

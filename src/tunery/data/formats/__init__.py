@@ -1,0 +1,1 @@
+"""Data formats. Each module is one."""

@@ -1,0 +1,29 @@
+"""The extension point of data formats."""
+
+from typing import Protocol
+
+from tunery.core.extensions import Point
+from tunery.data.rows import Row
+from tunery.schemas.dataset import RowKind
+
+
+class Format(Protocol):
+    """What a module in this folder offers."""
+
+    API_VERSION: int
+    TITLE: str
+    HELP: str
+    ROW_KIND: RowKind
+    EXAMPLE: str
+    """One record in this format, as JSON."""
+
+    def recognise(self, record: object) -> str | None:
+        """Why the record looks like this format; None when it doesn't."""
+        ...
+
+    def read(self, record: object) -> Row:
+        """Translate one record. Raises RowError."""
+        ...
+
+
+FORMATS: Point[Format] = Point("tunery.data.formats", "data format", api_version=1)

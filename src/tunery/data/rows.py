@@ -1,0 +1,81 @@
+"""The canonical row: one tagged union that every format translates into and everything later reads.
+
+Content is a list of typed parts, so that images and tool calls join without changing what exists.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class TextPart(msgspec.Struct, tag="text", tag_field="type", frozen=True):
+    """Words."""
+
+    text: str
+
+
+Part = TextPart
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn."""
+
+    role: Role
+    content: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """All words of the turn."""
+        return "".join(part.text for part in self.content)
+
+    @classmethod
+    def of(cls, role: Role, text: str) -> "Message":
+        return cls(role, (TextPart(text),))
+
+
+class Conversation(msgspec.Struct, tag="conversation", tag_field="kind", frozen=True, forbid_unknown_fields=True):
+    """Turns in order; holds at least one assistant turn."""
+
+    messages: tuple[Message, ...]
+
+
+class Text(msgspec.Struct, tag="text", tag_field="kind", frozen=True, forbid_unknown_fields=True):
+    """Plain text."""
+
+    text: str
+
+
+Row = Conversation | Text
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
+
+
+def encode_row(row: Row) -> bytes:
+    """The one byte form of a row: equal rows give equal bytes."""
+    return _ENCODER.encode(row)
+
+
+def decode_row(line: bytes) -> Row:
+    """Read what `encode_row` wrote. Raises msgspec.ValidationError on anything else."""
+    return _DECODER.decode(line)
+
+
+def characters(row: Row) -> int:
+    """Characters of content, the unit in which data is mixed and charged."""
+    if isinstance(row, Text):
+        return len(row.text)
+    return sum(len(message.text) for message in row.messages)
+
+
+class RowError(Exception):
+    """A record can't become a row. Says which field, which rule, and what would mend it."""
+
+    def __init__(self, rule: str, fix: str, *, field: str | None = None, found: object = None) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.fix = fix
+        self.field = field
+        self.found = found

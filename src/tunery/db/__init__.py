@@ -1,0 +1,1 @@
+"""The SQL database: tables, migrations, and the queries of each noun."""

@@ -1,0 +1,1 @@
+"""Training and evaluation on one attempt folder. Knows torch; knows no database and no web framework."""

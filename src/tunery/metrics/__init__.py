@@ -1,0 +1,1 @@
+"""Measures of a model's answers. Each module is one."""

@@ -1,0 +1,1 @@
+"""Model families. Each module corrects or adds what a tokenizer's template lacks."""

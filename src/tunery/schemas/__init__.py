@@ -1,0 +1,1 @@
+"""What crosses a wire or is frozen in a file: pydantic models only."""

@@ -1,0 +1,92 @@
+"""What the control plane hands to the engine beside the spec (attempt.json), and what it gets back (result.json)."""
+
+from typing import Any, Literal
+
+from tunery.schemas.base import Schema
+from tunery.schemas.run import ResolvedSpec
+
+
+class EngineInput(Schema):
+    """attempt.json: local paths and the resume point. The engine never sees a dataset id."""
+
+    kind: Literal["train", "evaluate"]
+    attempt: int
+    token: int
+    """Fencing token of the claim that started it."""
+    base_model: str
+    """Folder of the base model."""
+    train: list[str] = []
+    """Arrow files of canonical rows."""
+    validation: str | None = None
+    """Arrow file of validation rows."""
+    resume_from: list[str] = []
+    """Checkpoint folders of this and earlier attempts; the newest that verifies is used."""
+    threads: int = 0
+    """CPU threads; 0 = as many as there are cores."""
+    adapter: str | None = None
+    """Evaluate: folder of the tuned model's output (adapter or full weights); none = only the base."""
+    evaluate: str | None = None
+    """Evaluate: Arrow file of held-out rows."""
+
+
+class EngineSpec(Schema):
+    """spec.yaml of an attempt folder."""
+
+    run: str
+    resolved: ResolvedSpec
+
+
+class TrainResult(Schema):
+    """result.json of a training."""
+
+    status: Literal["succeeded", "stopped", "paused", "failed", "cancelled"]
+    error: dict[str, Any] | None = None
+    """A Problem, as `Problem.as_dict` gives it."""
+    steps: int = 0
+    """Optimizer steps done, over all attempts."""
+    train_seconds: float = 0.0
+    """From the first batch asked for to the end of the last step; evaluation and saving apart; this attempt only."""
+    tokens: int = 0
+    """Tokens trained on by this attempt."""
+    supervised_tokens: int = 0
+    tokens_per_second: float = 0.0
+    first_loss: float | None = None
+    last_loss: float | None = None
+    validation_loss: float | None = None
+    peak_rss_mb: float = 0.0
+    output: str | None = None
+    """Folder name of the trained model or adapter under the attempt folder."""
+    output_kind: Literal["adapter", "full"] | None = None
+
+
+class Score(Schema):
+    """A metric's mean over rows, with a 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+    rows: int
+
+
+class EvaluationResult(Schema):
+    """result.json of an evaluation. Rows are in rows.jsonl."""
+
+    status: Literal["succeeded", "failed", "cancelled", "stopped", "paused"]
+    error: dict[str, Any] | None = None
+    rows: int = 0
+    base: dict[str, Score] = {}
+    """Metric name to score of the base model."""
+    tuned: dict[str, Score] = {}
+    seconds: float = 0.0
+
+
+class EvaluatedRow(Schema):
+    """One line of an evaluation's rows.jsonl."""
+
+    row: int
+    prompt: str
+    expected: str
+    base_answer: str
+    tuned_answer: str | None
+    base: dict[str, float]
+    tuned: dict[str, float]

@@ -1,0 +1,95 @@
+"""The lines of events.jsonl. Additive only: readers keep types and fields they don't know."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    v: Literal[1] = 1
+    seq: int
+    """Counts up within an attempt, from 1."""
+    attempt: int
+    step: int
+    """The optimizer step it belongs to; 0 before the first."""
+    time: int
+    """UTC microseconds."""
+
+
+class Started(_Event):
+    """The engine has everything and begins, or goes on from `resumed_from`."""
+
+    type: Literal["started"] = "started"
+    steps: int
+    """Optimizer steps in all."""
+    rows: int
+    validation_rows: int
+    tokens: int
+    """Tokens of one epoch."""
+    supervised_tokens: int
+    """Tokens of one epoch that are learnt from."""
+    trainable_parameters: int
+    parameters: int
+    resumed_from: int | None
+    """The step of the checkpoint gone on from."""
+
+
+class Metric(_Event):
+    """Values measured at a step."""
+
+    type: Literal["metric"] = "metric"
+    values: dict[str, float]
+    """train_loss, learning_rate, grad_norm, tokens_per_second, epoch, memory_mb, eta_seconds, validation_loss …"""
+
+
+class Log(_Event):
+    """A sentence for people."""
+
+    type: Literal["log"] = "log"
+    level: Literal["info", "warning", "error"]
+    message: str
+
+
+class Sample(_Event):
+    """An answer generated during training or evaluation."""
+
+    type: Literal["sample"] = "sample"
+    prompt: str
+    answer: str
+    expected: str | None = None
+
+
+class CheckpointSaved(_Event):
+    """A checkpoint is complete and verifies."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    name: str
+    """Folder name under checkpoints/."""
+    bytes: int
+    hash: str
+
+
+class Progressed(_Event):
+    """How far something other than training is."""
+
+    type: Literal["progress"] = "progress"
+    stage: str
+    done: int
+    total: int
+
+
+class Finished(_Event):
+    """The engine is done; result.json says how."""
+
+    type: Literal["finished"] = "finished"
+    status: Literal["succeeded", "stopped", "paused", "failed", "cancelled"]
+    error: dict[str, Any] | None = None
+
+
+Event = Annotated[
+    Started | Metric | Log | Sample | CheckpointSaved | Progressed | Finished, Field(discriminator="type")
+]
+EVENT_TYPES: tuple[type[_Event], ...] = (Started, Metric, Log, Sample, CheckpointSaved, Progressed, Finished)
+EVENT: TypeAdapter[Any] = TypeAdapter(Event)

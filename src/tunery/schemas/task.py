@@ -1,0 +1,23 @@
+"""A task: one row of the queue. Everything long is one."""
+
+from typing import Any, Literal
+
+from tunery.schemas.base import Microseconds, Schema
+
+TaskState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class Task(Schema):
+    """Something long that a worker does: import, train, evaluate, publish …"""
+
+    id: str
+    kind: str
+    state: TaskState
+    reason: dict[str, Any] | None
+    """Why it waits or how it ended."""
+    progress: dict[str, Any] | None
+    run: str | None
+    attempts: int
+    created: Microseconds
+    started: Microseconds | None
+    ended: Microseconds | None

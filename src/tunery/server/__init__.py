@@ -1,0 +1,1 @@
+"""Composes the application and runs its processes."""

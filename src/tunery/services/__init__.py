@@ -1,0 +1,1 @@
+"""The use cases, shared by REST, console and the OpenAI routes."""

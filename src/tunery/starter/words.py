@@ -1,0 +1,166 @@
+"""Invented names, codes, numbers and plain English word lists, all drawn from a ``random.Random``.
+
+This is the raw material of both the pretraining corpus and the sample task. Names are put together from
+syllables, so there are far more of them than any run can show; the module does not know who uses them,
+and it keeps no state: the same generator state gives the same words.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+ONSETS = (
+    "b c d f g h j k l m n p r s t v w z b d f g k l m n p r s t v br ch cl cr dr fl fr gl gr kr pl pr qu sh sk "
+    "sl sn sp st str th tr vr y zh"
+).split()
+VOWELS = "a e i o u a e i o u a e i o a e o ai ea ee ia ie io oa ou ue y".split()
+CODAS = "b ck d g k l ll m n nd ng nt p r rd rk rn rt s sk ss st t th v x l m n r s t".split()
+NAME_ENDS = "a ia en in on el is us ie o y an ek as eth ine or ar ova ina".split()
+SURNAME_ENDS = "son ley ford well man berg ova ski ton er ins ard ett holm wick stein ez as ak low".split()
+PLACE_ENDS = "ton ville ford bury dale port mouth stad holm by field ham wick more gate burg haven ness".split()
+PLACE_STARTS = "Port Lake New Old Upper Lower North South East West Mount Saint Fort".split()
+
+NOUNS = (
+    "apple bag basket bell bench bicycle blanket boat book bottle bowl box bridge brush bucket button cabinet "
+    "cake camera candle carpet cart chair clock cloth coat coin comb crate cup curtain desk dish door drum "
+    "engine envelope fan feather fence flag flute fork frame garden gate glass glove guitar hammer hat helmet "
+    "horn jacket jar kettle key kite knife ladder lamp lantern lid lock map mask mat mirror mug needle net "
+    "notebook oven paddle painting pan paper parcel pen pencil piano pillow pipe plate plough pot pump purse "
+    "quilt radio rake ribbon ring robe rope rug sack saddle sail scarf shelf shirt shoe shovel sign sofa spoon "
+    "stamp stool stove string suitcase table tent ticket towel toy tray trumpet trunk tub umbrella vase "
+    "violin wagon wallet watch wheel whistle window wrench yarn"
+).split()
+ADJECTIVES = (
+    "red blue green yellow white black brown grey small large heavy light old new broken clean quiet loud "
+    "bright dark warm cold wooden iron glass silver copper cheap rare plain round square narrow wide soft "
+    "hard strange lovely simple empty full thin thick long short wet dry"
+).split()
+ANIMALS = "cat dog horse goat sheep fox owl crow duck hen mouse rabbit bear wolf deer otter beaver frog".split()
+PEOPLE = (
+    "farmer baker teacher sailor doctor driver painter singer miller guard clerk cook nurse pilot weaver "
+    "gardener carpenter fisher librarian student"
+).split()
+PAST = (
+    "found lost bought sold carried cleaned painted dropped fixed opened moved watched borrowed kept hid "
+    "measured wrapped lifted pushed counted"
+).split()
+PLACES = (
+    "market harbour kitchen garden station school library barn workshop square river forest mill tower cellar "
+    "attic field bridge island village"
+).split()
+TIMES = (
+    "in the morning,at noon,in the evening,after the rain,before dinner,on a cold day,last week,early in "
+    "spring,late at night,every day,once a year,after a long walk"
+).split(",")
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+MONTHS = "January February March April May June July August September October November December".split()
+NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def pick(rng: Random, options: str) -> str:
+    """One of the options written as ``a|b|c``."""
+    return rng.choice(options.split("|"))
+
+
+def syllables(rng: Random, low: int, high: int) -> str:
+    """A lower-case invented stem of ``low`` to ``high`` syllables."""
+    count = rng.randint(low, high)
+    parts = []
+    for index in range(count):
+        onset = rng.choice(ONSETS) if index or rng.random() < 0.88 else ""
+        coda = rng.choice(CODAS) if rng.random() < (0.5 if index == count - 1 else 0.25) else ""
+        parts.append(onset + rng.choice(VOWELS) + coda)
+    return "".join(parts)
+
+
+def word(rng: Random) -> str:
+    """An invented lower-case word such as ``tralm`` or ``veiso``."""
+    return syllables(rng, 1, 3)
+
+
+def given_name(rng: Random) -> str:
+    """An invented given name."""
+    stem = syllables(rng, 1, 2)
+    return (stem + rng.choice(NAME_ENDS) if rng.random() < 0.6 else stem).capitalize()
+
+
+def surname(rng: Random) -> str:
+    """An invented surname."""
+    stem = syllables(rng, 1, 2)
+    return (stem + rng.choice(SURNAME_ENDS) if rng.random() < 0.6 else stem).capitalize()
+
+
+def person(rng: Random) -> str:
+    """A given name and a surname."""
+    return f"{given_name(rng)} {surname(rng)}"
+
+
+def place(rng: Random) -> str:
+    """An invented town."""
+    stem = syllables(rng, 1, 2)
+    name = (stem + rng.choice(PLACE_ENDS) if rng.random() < 0.7 else stem).capitalize()
+    return f"{rng.choice(PLACE_STARTS)} {name}" if rng.random() < 0.15 else name
+
+
+def brand(rng: Random) -> str:
+    """An invented product or company word."""
+    return syllables(rng, 1, 3).capitalize()
+
+
+def product(rng: Random) -> str:
+    """A brand word and a thing, now and then with an adjective between them."""
+    middle = f" {rng.choice(ADJECTIVES)}" if rng.random() < 0.2 else ""
+    return f"{brand(rng)}{middle} {rng.choice(NOUNS)}"
+
+
+def digits(rng: Random, low: int, high: int) -> str:
+    """A run of digits that does not start with zero."""
+    count = rng.randint(low, high)
+    return str(rng.randint(1, 9)) + "".join(str(rng.randint(0, 9)) for _ in range(count - 1))
+
+
+def letters(rng: Random, low: int, high: int) -> str:
+    """A run of capital letters."""
+    return "".join(rng.choice(UPPER) for _ in range(rng.randint(low, high)))
+
+
+def code(rng: Random) -> str:
+    """An invented reference code in one of several shapes."""
+    shape = rng.randrange(6)
+    if shape <= 1:
+        return f"{letters(rng, 1, 3)}-{digits(rng, 3, 6)}"
+    if shape == 2:
+        return f"{letters(rng, 1, 3)}{digits(rng, 3, 6)}"
+    if shape == 3:
+        return f"{digits(rng, 3, 5)}-{letters(rng, 1, 2)}"
+    if shape == 4:
+        return f"{digits(rng, 2, 4)}/{digits(rng, 2, 4)}"
+    return digits(rng, 4, 8)
+
+
+def date(rng: Random) -> str:
+    """A date in one of several shapes."""
+    shape = rng.randrange(3)
+    if shape == 0:
+        return f"{rng.randint(1, 28)} {rng.choice(MONTHS)}"
+    if shape == 1:
+        return f"{rng.choice(MONTHS)} {rng.randint(1, 28)}"
+    return f"20{rng.randint(10, 39)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+
+
+def clock(rng: Random) -> str:
+    """A time of day."""
+    return f"{rng.randint(0, 23)}:{rng.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)):02d}"
+
+
+def distinct(rng: Random, count: int, make: object, taken: set[str] | None = None) -> list[str]:
+    """``count`` different values of ``make(rng)``, none of them in ``taken`` (which they are added to)."""
+    seen = set() if taken is None else taken
+    values: list[str] = []
+    while len(values) < count:
+        value = make(rng)  # type: ignore[operator]
+        if value not in seen:
+            seen.add(value)
+            values.append(value)
+    return values
