@@ -1,6 +1,6 @@
 """The attempt folder: the seam between the control plane and the engine. Its file names are spelled here only.
 
-    runs/<run>/<attempt>/
+    runs/<run>/<attempt>/            runs/<run>/evaluate-<attempt>/
         spec.yaml       the resolved spec, frozen                      (control plane writes, once)
         attempt.json    inputs as local paths, resume point, threads   (control plane writes, once)
         control.json    what the control plane wants now               (control plane writes)
@@ -38,6 +38,10 @@ class AttemptFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """The folder of the checkpoint at a step."""
+        return self.checkpoints / f"step-{step:08d}"
 
     @property
     def output(self) -> Path:
@@ -110,6 +114,14 @@ class AttemptFolder:
         except FileNotFoundError:
             return "run"
 
+    def control_mark(self) -> tuple[int, int] | None:
+        """Changes when control.json does; far cheaper to ask for than its content."""
+        try:
+            status = self._control.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
     def append_event(self, event: dict[str, Any]) -> None:
         append_line(self.events, orjson.dumps(event))
 
@@ -120,6 +132,10 @@ class AttemptFolder:
             found.append(orjson.loads(line))
             offset = after
         return found, offset
+
+    def write_rows(self, rows: list[dict[str, Any]]) -> None:
+        """The scored rows, one a line."""
+        write_bytes(self.rows, b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
     def write_result(self, result: dict[str, Any]) -> None:
         """The engine's last word."""
@@ -133,6 +149,56 @@ class AttemptFolder:
             return None
 
 
-def attempt_folder(data: Path, run: str, attempt: int) -> AttemptFolder:
-    """The folder of one attempt under a data folder."""
-    return AttemptFolder(data / "runs" / run / f"{attempt:04d}")
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run: its attempts, its rows and, where no server keeps it, its result."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        """Where the run's rows lie, as its engines read them."""
+        return self.path / "data"
+
+    @property
+    def result(self) -> Path:
+        """The last attempt's result, for people, where the run has no server."""
+        return self.path / "result.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever drives the run, where it has no server."""
+        return self.path / ".lock"
+
+    def attempt(self, number: int, stage: str = "train") -> AttemptFolder:
+        """The folder of one attempt at a stage."""
+        return AttemptFolder(self.path / (f"{number:04d}" if stage == "train" else f"{stage}-{number:04d}"))
+
+    def attempts(self) -> list[int]:
+        """Numbers of the attempts at training that there are, ascending."""
+        return sorted(int(found.name) for found in self.path.glob("[0-9]*") if found.name.isdigit())
+
+    def checkpoints(self) -> list[Path]:
+        """Every checkpoint folder of every attempt, furthest step first."""
+        found = self.path.glob("*/checkpoints/step-*")
+        return sorted(found, key=lambda folder: (folder.name, folder.parent.parent.name), reverse=True)
+
+
+def run_folder(data: Path, run: str) -> RunFolder:
+    """The folder of a run under a data folder."""
+    return RunFolder(data / "runs" / run)
+
+
+def attempt_folder(data: Path, run: str, attempt: int, stage: str = "train") -> AttemptFolder:
+    """The folder of one attempt at a stage of a run, under a data folder."""
+    return run_folder(data, run).attempt(attempt, stage)
+
+
+def checkpoint_folders(data: Path, run: str) -> list[Path]:
+    """Every checkpoint folder of every attempt of a run, furthest step first."""
+    return run_folder(data, run).checkpoints()
+
+
+def run_data_folder(data: Path, run: str) -> Path:
+    """Where a run's rows lie, as its engines read them."""
+    return run_folder(data, run).data

@@ -17,7 +17,6 @@ from typing import Generic, TypeVar, cast
 
 from tunery.core.errors import Problem
 
-
 T = TypeVar("T")
 
 

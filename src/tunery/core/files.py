@@ -104,3 +104,9 @@ class FolderLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def hash_folder(folder: Path) -> str:
+    """One SHA-256 over the names and contents of a folder's files."""
+    listing = {path.name: sha256_file(path) for path in folder.iterdir() if path.is_file()}
+    return hashlib.sha256(orjson.dumps(listing, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -11,28 +11,33 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TUNERY_", extra="ignore")
 
-    data: Path = Field(Path("~/.tunery"), description="The data folder: database, blobs, runs, models.")
-    host: str = Field("127.0.0.1", description="The address to listen on; loopback unless you say otherwise.")
-    port: int = Field(8420, ge=0, le=65535, description="The port to listen on.")
+    data: Path = Field(default=Path("~/.tunery"), description="The data folder: database, blobs, runs, models.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on; loopback unless you say otherwise.")
+    port: int = Field(default=8420, ge=0, le=65535, description="The port to listen on.")
     allowed_hosts: list[str] = Field(
         default=[],
         description="Host names a request may carry besides loopback ones (defence against DNS rebinding).",
     )
     database_url: str = Field(
-        "", description="SQLAlchemy URL of the database; empty = SQLite inside the data folder."
+        default="", description="SQLAlchemy URL of the database; empty = SQLite inside the data folder."
     )
-    max_upload_bytes: int = Field(20 * 2**30, gt=0, description="The largest upload taken, in bytes.")
-    minimum_rows: int = Field(100, ge=1, description="The fewest rows a run may train on.")
-    heartbeat_seconds: float = Field(3.0, gt=0, description="How often a worker renews its lease.")
-    lease_seconds: float = Field(12.0, gt=0, description="How long a worker's claim holds without renewal.")
+    max_upload_bytes: int = Field(default=20 * 2**30, gt=0, description="The largest upload taken, in bytes.")
+    minimum_rows: int = Field(default=100, ge=1, description="The fewest rows a run may train on.")
+    heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
+    lease_seconds: float = Field(default=12.0, gt=0, description="How long a worker's claim holds without renewal.")
     max_fruitless_attempts: int = Field(
-        3, ge=1, description="A run fails after so many attempts in a row that gained no step."
+        default=3, ge=1, description="A run fails after so many attempts in a row that gained no step."
     )
-    engine_threads: int = Field(0, ge=0, description="Threads of one engine; 0 = as many as there are cores.")
+    engine_command: list[str] = Field(
+        default=[],
+        description="The command that runs the engine on an attempt folder, for an engine in an environment of "
+        "its own; empty = this Python with `-m tunery.engine`.",
+    )
+    engine_threads: int = Field(default=0, ge=0, description="Threads of one engine; 0 = as many as there are cores.")
     replica_idle_seconds: float = Field(
-        900.0, gt=0, description="A serving replica without requests for so long is stopped."
+        default=900.0, gt=0, description="A serving replica without requests for so long is stopped."
     )
-    max_replicas: int = Field(2, ge=1, description="How many serving replicas may run at once.")
+    max_replicas: int = Field(default=2, ge=1, description="How many serving replicas may run at once.")
 
     @property
     def folder(self) -> Path:

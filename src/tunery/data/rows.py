@@ -28,17 +28,26 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def text(self) -> str:
         """All words of the turn."""
-        return "".join(part.text for part in self.content)
+        return "".join([part.text for part in self.content])
 
     @classmethod
     def of(cls, role: Role, text: str) -> "Message":
         return cls(role, (TextPart(text),))
 
 
-class Conversation(msgspec.Struct, tag="conversation", tag_field="kind", frozen=True, forbid_unknown_fields=True):
+class Conversation(
+    msgspec.Struct,
+    tag="conversation",
+    tag_field="kind",
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """Turns in order; holds at least one assistant turn."""
 
     messages: tuple[Message, ...]
+    tools: str = ""
+    """JSON list of the tools the chat template is to be told of; empty = none."""
 
 
 class Text(msgspec.Struct, tag="text", tag_field="kind", frozen=True, forbid_unknown_fields=True):
@@ -52,10 +61,8 @@ Row = Conversation | Text
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
 
-
-def encode_row(row: Row) -> bytes:
-    """The one byte form of a row: equal rows give equal bytes."""
-    return _ENCODER.encode(row)
+encode_row = _ENCODER.encode
+"""Row -> bytes: the one byte form of a row; equal rows give equal bytes."""
 
 
 def decode_row(line: bytes) -> Row:
@@ -65,9 +72,10 @@ def decode_row(line: bytes) -> Row:
 
 def characters(row: Row) -> int:
     """Characters of content, the unit in which data is mixed and charged."""
-    if isinstance(row, Text):
+    if type(row) is Text:
         return len(row.text)
-    return sum(len(message.text) for message in row.messages)
+    assert isinstance(row, Conversation)
+    return sum([len(part.text) for message in row.messages for part in message.content])
 
 
 class RowError(Exception):

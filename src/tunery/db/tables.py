@@ -7,9 +7,7 @@ a schedule of ids is unique per project, a version's number is unique within its
 from sqlalchemy import (
     JSON,
     BigInteger,
-
     Column,
-
     ForeignKey,
     Index,
     Integer,
@@ -44,7 +42,9 @@ def _created() -> Column[int]:
     return Column("created", BigInteger, nullable=False)
 
 
-project = Table("project", METADATA, _id(), Column("name", String(128), nullable=False, unique=True), _created())
+project = Table(
+    "project", METADATA, _id(), Column("name", String(128), nullable=False, unique=True), _created()
+)
 
 token = Table(
     "token",
@@ -52,7 +52,13 @@ token = Table(
     _id(),
     _project(),
     Column("name", String(128), nullable=False),
-    Column("digest", String(64), nullable=False, unique=True, comment="SHA-256 of the secret; the secret is not kept"),
+    Column(
+        "digest",
+        String(64),
+        nullable=False,
+        unique=True,
+        comment="SHA-256 of the secret; the secret is not kept",
+    ),
     Column("hint", String(16), nullable=False, comment="first characters, to tell tokens apart"),
     Column("scopes", JSON, nullable=False),
     Column("revoked", BigInteger),
@@ -76,7 +82,14 @@ dataset = Table(
     Column("format", String(64), nullable=False),
     Column("deleted", BigInteger),
     _created(),
-    Index("uq_dataset_name", "project_id", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
+    Index(
+        "uq_dataset_name",
+        "project_id",
+        "name",
+        unique=True,
+        sqlite_where=text("deleted IS NULL"),
+        postgresql_where=text("deleted IS NULL"),
+    ),
 )
 
 dataset_version = Table(
@@ -150,6 +163,7 @@ run = Table(
     Column("progress", JSON, nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("result", JSON),
+    Column("event_seq", BigInteger, nullable=False, server_default="0", comment="last event's number"),
     Column("model_version_id", String(40)),
     Column("evaluation_id", String(40)),
     Column("started", BigInteger),
@@ -172,12 +186,20 @@ task = Table(
     Column("reason", JSON),
     Column("progress", JSON),
     Column("result", JSON),
-    Column("token", BigInteger, nullable=False, server_default="0", comment="fencing token, +1 at every claim"),
+    Column(
+        "token", BigInteger, nullable=False, server_default="0", comment="fencing token, +1 at every claim"
+    ),
     Column("worker_id", String(40)),
     Column("lease_until", BigInteger, comment="by the lease clock; see db.lease"),
     Column("lease_boot", String(40)),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("fruitless", Integer, nullable=False, server_default="0", comment="attempts in a row that gained no step"),
+    Column(
+        "fruitless",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="attempts in a row that gained no step",
+    ),
     Column("gained", Integer, nullable=False, server_default="0", comment="furthest step seen"),
     Column("not_before", BigInteger, comment="back-off after a failure"),
     Column("started", BigInteger),
@@ -199,7 +221,13 @@ attempt = Table(
     Column("started", BigInteger, nullable=False),
     Column("ended", BigInteger),
     Column("outcome", String(16)),
-    Index("uq_attempt_open", "task_id", unique=True, sqlite_where=text("ended IS NULL"), postgresql_where=text("ended IS NULL")),
+    Index(
+        "uq_attempt_open",
+        "task_id",
+        unique=True,
+        sqlite_where=text("ended IS NULL"),
+        postgresql_where=text("ended IS NULL"),
+    ),
 )
 
 worker = Table(
@@ -249,8 +277,14 @@ metric_chunk = Table(
     Column("first_step", Integer, primary_key=True),
     Column("project_id", String(40), ForeignKey("project.id"), nullable=False),
     Column("last_step", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("points", LargeBinary, nullable=False, comment="count × (int64 step, int64 time, float64 value), little-endian"),
+    Column("last_seq", BigInteger, nullable=False, comment="event number of the newest point"),
+    Column("length", Integer, nullable=False),
+    Column(
+        "points",
+        LargeBinary,
+        nullable=False,
+        comment="length x (int64 step, time, seq; float64 value), little-endian",
+    ),
 )
 
 model = Table(
@@ -259,7 +293,9 @@ model = Table(
     _id(),
     _project(),
     Column("name", String(128), nullable=False),
-    Column("latest", Integer, nullable=False, server_default="0", comment="pointer; moves by compare-and-swap"),
+    Column(
+        "latest", Integer, nullable=False, server_default="0", comment="pointer; moves by compare-and-swap"
+    ),
     _created(),
     UniqueConstraint("project_id", "name"),
 )
@@ -312,4 +348,3 @@ idempotency = Table(
     Column("body", JSON, nullable=False),
     _created(),
 )
-

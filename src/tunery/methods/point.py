@@ -3,25 +3,14 @@
 A method's module may be read where torch isn't installed: it meets torch only inside `loss`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from tunery.core.extensions import Point
+from tunery.data.example import Example
 from tunery.data.rows import Row
 from tunery.schemas.dataset import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
-
-
-@dataclass(frozen=True)
-class Example:
-    """A token sequence and which of its tokens are learnt from."""
-
-    tokens: Sequence[int]
-    supervised: Sequence[bool]
-    """supervised[i]: the model learns to predict tokens[i] from those before it. supervised[0] is always False."""
-    cut: bool = False
-    """It was longer than max_sequence_length."""
 
 
 class Renderer(Protocol):

@@ -1,6 +1,8 @@
 """Project, page, problem and the small shared answers."""
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import StringConstraints
 
 from tunery.schemas.base import Microseconds, Schema
 
@@ -44,3 +46,35 @@ class ExtensionInfo(Schema):
     """Row kinds or formats it takes."""
     recommended: dict[str, dict[str, Any]] = {}
     """Recommended settings by finetuning type."""
+
+
+class Health(Schema):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Token(Schema):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    hint: str
+    """Its first characters, to tell tokens apart."""
+    created: Microseconds
+    revoked: Microseconds | None
+
+
+class TokenRequest(Schema):
+    """Ask for a token."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+
+
+class NewToken(Schema):
+    """A token, this once with its secret."""
+
+    id: str
+    name: str
+    token: str

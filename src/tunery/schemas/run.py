@@ -59,9 +59,9 @@ class EvaluateSpec(Schema):
     """Held-out rows; none = no evaluation."""
     metrics: list[str] = ["exact_match", "loss"]
     """Names of metrics."""
-    max_new_tokens: int = Field(256, ge=1, le=8192)
+    max_new_tokens: int = Field(default=256, ge=1, le=8192)
     """Longest answer to generate for a row."""
-    max_rows: int = Field(1000, ge=1, le=100_000)
+    max_rows: int = Field(default=1000, ge=1, le=100_000)
     """Use the first so many rows."""
 
 
@@ -79,7 +79,7 @@ class ResourceSpec(Schema):
 
     launcher: str = "local"
     """How the engine is started."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(default=0, ge=0)
     """CPU threads of the engine; 0 = the server's default. One thread gives bit-exact repetition."""
 
 
@@ -95,7 +95,7 @@ class RunSpec(Schema):
     schema_version: Literal[1] = 1
     name: Name | None = None
     """Name of the line of work; none = ft_[base model]_[timestamp]. A second run of a name is its run 2."""
-    description: str = Field("", max_length=500)
+    description: str = Field(default="", max_length=500)
     """What this is for."""
     task: Literal["text-generation"] = "text-generation"
     method: str = "sft"
@@ -179,6 +179,8 @@ class Run(Schema):
     """`name:version` of what it published."""
     evaluation: str | None = None
     """Id of its evaluation."""
+    last_event: int = 0
+    """Number of its newest event; a reader who knows the state so far follows the stream from there."""
 
 
 class RunDetail(Run):
@@ -205,3 +207,12 @@ class MetricSeries(Schema):
     steps: list[int]
     values: list[float]
     times: list[int]
+
+
+class RunLog(Schema):
+    """A part of what the engine of the newest attempt printed."""
+
+    text: str
+    offset: int
+    """Byte to go on from."""
+    attempt: int

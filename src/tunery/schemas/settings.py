@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from tunery.core.errors import Problem, Where
@@ -74,8 +74,12 @@ class TrainingSettings(Schema):
         1.0, "Gradients are scaled down to this norm; 0 = never.", ge=0, group="schedule"
     )
     logging_steps: int = setting(1, "Record metrics every so many steps.", ge=1, group="checkpoints")
-    checkpoint_steps: int = setting(1000, "Save a resumable checkpoint every so many steps.", ge=1, group="checkpoints")
-    checkpoint_limit: int = setting(2, "How many checkpoints are kept; the oldest goes first.", ge=1, group="checkpoints")
+    checkpoint_steps: int = setting(
+        1000, "Save a resumable checkpoint every so many steps.", ge=1, group="checkpoints"
+    )
+    checkpoint_limit: int = setting(
+        2, "How many checkpoints are kept; the oldest goes first.", ge=1, group="checkpoints"
+    )
     eval_steps: int = setting(
         0, "Measure the validation loss every so many steps; 0 = no validation.", ge=0, group="validation"
     )
@@ -95,7 +99,9 @@ class TrainingSettings(Schema):
         -1, "Use at most so many validation rows; -1 = all, up to 1000.", ge=-1, group="validation"
     )
     seed: int = setting(42, "Seed of order, dropout and new weights.", ge=0)
-    lora_rank: int = setting(8, "Rank of the adapter's matrices.", ge=1, group="lora", only_with={"finetuning_type": "lora"})
+    lora_rank: int = setting(
+        8, "Rank of the adapter's matrices.", ge=1, group="lora", only_with={"finetuning_type": "lora"}
+    )
     lora_alpha: int = setting(
         32,
         "Scale of the adapter, divided by the rank; 2 to 4 times the rank is advised.",
@@ -109,6 +115,14 @@ class TrainingSettings(Schema):
     lora_target_modules: list[str] | Literal["all-linear"] = setting(
         "all-linear", "Which layers get an adapter.", group="lora", only_with={"finetuning_type": "lora"}
     )
+
+
+    @field_validator("max_sequence_length")
+    @classmethod
+    def _room_to_learn(cls, value: int) -> int:
+        if value in (0, 1):
+            raise ValueError("a row needs at least 2 tokens; -1 = automatic")
+        return value
 
 
 Preset = Mapping[str, Any]

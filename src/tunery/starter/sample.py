@@ -98,7 +98,7 @@ def _message(rng: Random, pools: Pools) -> tuple[str, dict[str, str | int | None
     if rng.random() < 0.6:
         count = rng.randint(2, 9)
         shown = words.NUMBER_WORDS[count] if rng.random() < 0.5 else str(count)
-        joined = rng.choice(("{q} of the {i}", "{q} pieces of the {i}", "{q} x {i}")).format(q=shown, i=item)
+        joined = rng.choice((f"{shown} of the {item}", f"{shown} pieces of the {item}", f"{count} x {item}"))
         middle = [rng.choice(BOUGHT).replace("{q} {i}", joined)]
         ticket["quantity"] = count
     else:

@@ -7,6 +7,7 @@ and it keeps no state: the same generator state gives the same words.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 ONSETS = (
@@ -79,16 +80,20 @@ def word(rng: Random) -> str:
     return syllables(rng, 1, 3)
 
 
+def _name(rng: Random, ends: list[str]) -> str:
+    if rng.random() < 0.65:
+        return (syllables(rng, 1, 1 if rng.random() < 0.6 else 2) + rng.choice(ends)).capitalize()
+    return syllables(rng, 1, 2).capitalize()
+
+
 def given_name(rng: Random) -> str:
     """An invented given name."""
-    stem = syllables(rng, 1, 2)
-    return (stem + rng.choice(NAME_ENDS) if rng.random() < 0.6 else stem).capitalize()
+    return _name(rng, NAME_ENDS)
 
 
 def surname(rng: Random) -> str:
     """An invented surname."""
-    stem = syllables(rng, 1, 2)
-    return (stem + rng.choice(SURNAME_ENDS) if rng.random() < 0.6 else stem).capitalize()
+    return _name(rng, SURNAME_ENDS)
 
 
 def person(rng: Random) -> str:
@@ -98,14 +103,13 @@ def person(rng: Random) -> str:
 
 def place(rng: Random) -> str:
     """An invented town."""
-    stem = syllables(rng, 1, 2)
-    name = (stem + rng.choice(PLACE_ENDS) if rng.random() < 0.7 else stem).capitalize()
+    name = _name(rng, PLACE_ENDS)
     return f"{rng.choice(PLACE_STARTS)} {name}" if rng.random() < 0.15 else name
 
 
 def brand(rng: Random) -> str:
     """An invented product or company word."""
-    return syllables(rng, 1, 3).capitalize()
+    return syllables(rng, 1 if rng.random() < 0.2 else 2, 2 if rng.random() < 0.8 else 3).capitalize()
 
 
 def product(rng: Random) -> str:
@@ -154,12 +158,12 @@ def clock(rng: Random) -> str:
     return f"{rng.randint(0, 23)}:{rng.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)):02d}"
 
 
-def distinct(rng: Random, count: int, make: object, taken: set[str] | None = None) -> list[str]:
+def distinct(rng: Random, count: int, make: Callable[[Random], str], taken: set[str] | None = None) -> list[str]:
     """``count`` different values of ``make(rng)``, none of them in ``taken`` (which they are added to)."""
     seen = set() if taken is None else taken
     values: list[str] = []
     while len(values) < count:
-        value = make(rng)  # type: ignore[operator]
+        value = make(rng)
         if value not in seen:
             seen.add(value)
             values.append(value)

@@ -1,0 +1,51 @@
+# The commands of Tunery. `make demo` and `make test` are all a newcomer needs; both install what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test check docs fix clean
+
+help:
+	@echo "make demo    the whole product in one command: import, train, evaluate, publish, ask, console"
+	@echo "make test    everything that continuous integration runs"
+	@echo "make check   the fast part: format, lint, imports, types, quick tests"
+	@echo "make docs    write the reference from the code"
+	@echo "make fix     format and mend what the linter can"
+
+setup: $(STAMP)
+
+# The lock is the constraints file; torch is pinned to a release that resolves to a CPU build.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/tunery demo
+
+test: setup
+	$(BIN)/python tools/browser.py
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+.PHONY: lint
+lint:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/basedpyright
+
+check: setup lint
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not e2e"
+
+docs: setup
+	$(BIN)/python -m tools.reference
+
+fix: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

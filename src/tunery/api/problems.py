@@ -1,0 +1,88 @@
+"""Errors on their way out: every exception becomes a Problem, every Problem a ProblemDocument.
+
+It knows no route. Other surfaces (`/v1`, the console) hand in their own way to show a Problem.
+"""
+
+import errno
+import logging
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tunery.core.errors import Problem, Where
+from tunery.core.ids import new_id
+
+Respond = Callable[[Request, Problem], Response]
+"""How a surface shows a Problem."""
+
+
+class RefusedBody(HTTPException):
+    """A Problem met while a body is read. FastAPI lets only this kind of exception out of there."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status, problem.message)
+        self.problem = problem
+
+
+_LOG = logging.getLogger("tunery.server")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def problem_response(problem: Problem) -> Response:
+    """A Problem as /api/v1 shows it."""
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+    return JSONResponse(problem.as_dict(), status_code=problem.status, headers=headers)
+
+
+def install_handlers(app: FastAPI, respond: Respond) -> None:
+    """Show what handlers raise by `respond`. What nobody expected is the guard's to catch."""
+
+    async def show(request: Request, error: Exception) -> Response:
+        return respond(request, problem_of(request, error))
+
+    for kind in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, show)
+
+
+def problem_of(request: Request, error: Exception) -> Problem:
+    """The Problem that an exception stands for; one nobody expected is logged and becomes `internal`."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RefusedBody):
+        return error.problem
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException) and error.status_code in (404, 405):
+        return Problem("no_such_address", method=request.method, path=request.url.path)
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return Problem("invalid_request", detail=f"{error.detail}.".replace("..", "."))
+    if _disk_full(error):
+        return Problem("disk_full", path="the data folder")
+    reference = new_id("err")
+    _LOG.error("%s: %s %s", reference, request.method, request.url.path, exc_info=error)
+    return Problem("internal", reference=reference)
+
+
+def _disk_full(error: BaseException) -> bool:
+    if isinstance(error, DBAPIError):
+        return "disk is full" in str(error.orig)
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """Name the field; never repeat the value, which may be a secret."""
+    first, *others = error.errors()
+    source, *path = first["loc"] or ("body",)
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] == "json_invalid":
+        offset = path[0] if path and isinstance(path[0], int) else None
+        detail = f"The body isn't JSON: {first['ctx']['error']} at character {offset}."
+        return Problem("invalid_request", where=Where(offset=offset), detail=detail)
+    field = ".".join(str(part) for part in path) or str(source)
+    return Problem("invalid_request", where=Where(field=field), detail=f"{field}: {first['msg']}{more}.")

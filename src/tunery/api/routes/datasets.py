@@ -1,0 +1,130 @@
+"""Datasets: bring a file, look at versions, rows and what was wrong with rows."""
+
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.responses import StreamingResponse
+
+from tunery.api.paging import After, Limit, Offset, Rows
+from tunery.api.session import Reading, Writing
+from tunery.api.uploads import Upload, receive_upload
+from tunery.schemas.base import Name, Schema
+from tunery.schemas.dataset import Dataset, DatasetVersion, RowPage
+from tunery.schemas.project import Page
+from tunery.services import datasets
+
+router = APIRouter(prefix="/datasets")
+_BLOCK = 2**16
+
+
+class ImportForm(Schema):
+    """The form of an import, beside its file."""
+
+    name: Name
+    """The dataset's name; one that exists gets a new version."""
+    format: str | None = None
+    """The file's format; none = recognised by content."""
+    accept_bad_rows: bool = False
+    """Import the usable rows even when others are not."""
+    publish: bool = True
+    """Publish the version when its import succeeds."""
+
+
+def _import_form(upload: Annotated[Upload, Depends(receive_upload, scope="function")]) -> ImportForm:
+    try:
+        return ImportForm.model_validate({name: text for name, text in upload.fields.items() if text != ""})
+    except ValidationError as error:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+
+
+def _form_schema() -> dict[str, object]:
+    schema = ImportForm.model_json_schema()
+    schema["properties"] = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
+    schema["required"] = ["file", "name"]
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@router.post("", status_code=202, openapi_extra=_form_schema())
+def import_dataset(
+    upload: Annotated[Upload, Depends(receive_upload, scope="function")],
+    form: Annotated[ImportForm, Depends(_import_form)],
+    ctx: Writing,
+) -> Dataset:
+    """Send a file to become a dataset, or the next version of one. A task checks and imports it."""
+    return datasets.import_file(
+        ctx,
+        name=form.name,
+        source=upload.path,
+        filename=upload.filename or "",
+        format=form.format,
+        accept_bad_rows=form.accept_bad_rows,
+        publish=form.publish,
+    )
+
+
+@router.get("")
+def list_datasets(ctx: Reading, limit: Limit = 20, after: After = None) -> Page[Dataset]:
+    """Datasets, newest first."""
+    return datasets.list_datasets(ctx, limit, after)
+
+
+@router.get("/{dataset}")
+def get_dataset(ctx: Reading, dataset: str) -> Dataset:
+    """One dataset, by name or id."""
+    return datasets.get_dataset(ctx, dataset)
+
+
+@router.delete("/{dataset}", status_code=204)
+def delete_dataset(ctx: Writing, dataset: str) -> None:
+    """Delete a dataset that no model was trained on."""
+    datasets.delete_dataset(ctx, dataset)
+
+
+@router.get("/{dataset}/versions")
+def list_dataset_versions(ctx: Reading, dataset: str) -> list[DatasetVersion]:
+    """Every version, newest first."""
+    return datasets.list_versions(ctx, dataset)
+
+
+@router.get("/{dataset}/versions/{version}")
+def get_dataset_version(ctx: Reading, dataset: str, version: int) -> DatasetVersion:
+    """One version with the report of its import."""
+    return datasets.get_version(ctx, dataset, version)
+
+
+@router.get("/{dataset}/versions/{version}/rows")
+def read_dataset_rows(
+    ctx: Reading, dataset: str, version: int, offset: Offset = 0, limit: Rows = 20
+) -> RowPage:
+    """Rows in canonical form."""
+    return datasets.read_rows(ctx, dataset, version, offset, limit)
+
+
+@router.get(
+    "/{dataset}/versions/{version}/quarantine",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/jsonl": {}}}},
+)
+def download_quarantine(ctx: Reading, dataset: str, version: int) -> StreamingResponse:
+    """The rows that can't be used, each with the reason, as JSON lines."""
+    file = datasets.open_quarantine(ctx, dataset, version)
+    name = f"{dataset}-{version}-quarantine.jsonl"
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    headers = {"Content-Disposition": disposition}
+    return StreamingResponse(_blocks(file), media_type="application/jsonl", headers=headers)
+
+
+@router.post("/{dataset}/versions/{version}/publish")
+def publish_dataset_version(ctx: Writing, dataset: str, version: int) -> DatasetVersion:
+    """Make a draft immutable, so that runs may train on it."""
+    return datasets.publish_version(ctx, dataset, version)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while block := file.read(_BLOCK):
+            yield block

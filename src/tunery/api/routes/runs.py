@@ -1,0 +1,124 @@
+"""Runs: resolve, start, watch, steer."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from tunery.api.idempotency import ByKey
+from tunery.api.paging import After, Limit
+from tunery.api.session import Reading, Writing
+from tunery.api.streams import Followed, follow, followed_run
+from tunery.schemas.project import Page
+from tunery.schemas.run import (
+    Checkpoint,
+    MetricSeries,
+    ResolvedSpec,
+    Run,
+    RunDetail,
+    RunLog,
+    RunSpec,
+    RunState,
+)
+from tunery.services import runs
+
+router = APIRouter(prefix="/runs")
+
+
+@router.post("/resolve")
+def resolve_run(ctx: Reading, spec: RunSpec) -> ResolvedSpec:
+    """What a spec would run with: every value and where it comes from. Nothing is started."""
+    return runs.resolve(ctx, spec)
+
+
+@router.post("", status_code=201, response_model=RunDetail)
+def submit_run(ctx: Writing, once: ByKey, spec: RunSpec) -> Response:
+    """Queue a run. With an Idempotency-Key it is queued once, however often it is sent."""
+    return once.answer(ctx, 201, lambda: runs.submit(ctx, spec))
+
+
+@router.get("")
+def list_runs(
+    ctx: Reading,
+    state: RunState | None = None,
+    name: Annotated[str | None, Query(max_length=128)] = None,
+    limit: Limit = 20,
+    after: After = None,
+) -> Page[Run]:
+    """Runs, newest first."""
+    return runs.list_runs(ctx, state=state, name=name, limit=limit, after=after)
+
+
+@router.get("/{run}")
+def get_run(ctx: Reading, run: str) -> RunDetail:
+    """One run with its frozen spec."""
+    return runs.get_run(ctx, run)
+
+
+@router.get("/{run}/events")
+def list_run_events(
+    ctx: Reading,
+    run: str,
+    after: Annotated[int, Query(ge=0, le=2**62, description="The last event's id that is known.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[dict[str, Any]]:
+    """Events after the one with id `after`, metrics among them, in order."""
+    return runs.events(ctx, run, after, limit)
+
+
+@router.get("/{run}/stream", response_class=EventSourceResponse)
+async def stream_run(followed: Annotated[Followed, Depends(followed_run)]) -> AsyncIterator[ServerSentEvent]:
+    """Events as they happen, until the run has ended; the last one is `end`. Goes on after Last-Event-ID."""
+    async for event in follow(followed):
+        yield event
+
+
+@router.get("/{run}/metrics")
+def read_run_metrics(
+    ctx: Reading,
+    run: str,
+    name: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+    first_step: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    last_step: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    points: Annotated[int, Query(ge=2, le=100_000, description="Thin each curve to about so many.")] = 1000,
+) -> list[MetricSeries]:
+    """Curves by name; no name = all."""
+    return runs.metrics(ctx, run, name, first_step, last_step, points)
+
+
+@router.get("/{run}/log")
+def read_run_log(ctx: Reading, run: str, offset: Annotated[int, Query(ge=0, le=2**62)] = 0) -> RunLog:
+    """What the engine printed, from a byte offset of its newest attempt's log."""
+    return RunLog.model_validate(runs.log(ctx, run, offset))
+
+
+@router.get("/{run}/checkpoints")
+def list_run_checkpoints(ctx: Reading, run: str) -> list[Checkpoint]:
+    """States that a run can go on from or be published at."""
+    return runs.checkpoints(ctx, run)
+
+
+@router.post("/{run}/stop")
+def stop_run(ctx: Writing, run: str) -> Run:
+    """Save, finish, keep the model so far."""
+    return runs.ask(ctx, run, "stop")
+
+
+@router.post("/{run}/pause")
+def pause_run(ctx: Writing, run: str) -> Run:
+    """Save and free the machine."""
+    return runs.ask(ctx, run, "pause")
+
+
+@router.post("/{run}/resume")
+def resume_run(ctx: Writing, run: str) -> Run:
+    """Go on with a paused run."""
+    return runs.ask(ctx, run, "resume")
+
+
+@router.post("/{run}/cancel")
+def cancel_run(ctx: Writing, run: str) -> Run:
+    """End it at once."""
+    return runs.ask(ctx, run, "cancel")

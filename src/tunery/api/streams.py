@@ -1,0 +1,85 @@
+"""A run's events as they happen, for one reader: looked up in short transactions, none of which stays open.
+
+A reader that comes back says which event was its last and misses none. The stream ends with the run, with its
+reader, and when the server closes; FastAPI adds a comment every 15 seconds so that proxies keep the line open.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+from fastapi import Header
+from fastapi.sse import ServerSentEvent
+from starlette.requests import Request
+
+from tunery.api.auth import Project
+from tunery.core.errors import Problem, Where
+from tunery.services import runs
+from tunery.services.context import Context
+
+_AT_ONCE = 500
+"""Events per look-up."""
+_EAGER_SECONDS = 0.25
+_IDLE_SECONDS = 1.0
+# All streams share these threads, so that a hundred readers can't take the handlers' threads away.
+_THREADS = anyio.CapacityLimiter(4)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What is followed, from which event on."""
+
+    state: Any
+    project: str
+    run: str
+    after: int
+
+    def look(self, after: int) -> tuple[list[dict[str, Any]], str]:
+        """New events, and the run's state when they were read."""
+        with self.state.context(self.project, write=False) as context:
+            return _look(context, self.run, after)
+
+
+def _look(context: Context, run: str, after: int) -> tuple[list[dict[str, Any]], str]:
+    return runs.events(context, run, after, _AT_ONCE), runs.need_run(context, run).state
+
+
+def followed_run(
+    request: Request,
+    project: Project,
+    run: str,
+    last_event_id: Annotated[
+        str | None, Header(description="The last event's id that the reader has; its events come after it.")
+    ] = None,
+) -> Followed:
+    """FastAPI dependency. Raises Problem `not_found` while an answer with a status is still possible."""
+    after = last_event_id or "0"
+    if not (after.isascii() and after.isdecimal() and len(after) < 19):
+        raise Problem(
+            "invalid_request", where=Where(field="Last-Event-ID"), detail="Last-Event-ID isn't a number."
+        )
+    followed = Followed(request.app.state.tunery, project, run, int(after))
+    followed.look(followed.after)
+    return followed
+
+
+async def follow(followed: Followed) -> AsyncIterator[ServerSentEvent]:
+    """Every event after the one the reader has, then `end`."""
+    after, wait = followed.after, _EAGER_SECONDS
+    closing: asyncio.Event = followed.state.closing
+    while not closing.is_set():
+        events, state = await anyio.to_thread.run_sync(followed.look, after, limiter=_THREADS)
+        for event in events:
+            after = event["id"]
+            yield ServerSentEvent(id=str(after), event=event["type"], data=event)
+        if len(events) == _AT_ONCE:
+            continue
+        if runs.ended(state):
+            yield ServerSentEvent(id=str(after), event="end", data={"state": state})
+            return
+        wait = _EAGER_SECONDS if events else min(_IDLE_SECONDS, wait * 1.2)
+        with anyio.move_on_after(wait):
+            await closing.wait()

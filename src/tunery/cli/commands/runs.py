@@ -1,0 +1,161 @@
+"""Start, watch and steer runs on the server."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
+
+API_VERSION = 1
+
+
+@click.group(cls=Group)
+def command() -> None:
+    """Start, watch and steer runs on the server."""
+
+
+@command.command("create")
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--follow", is_flag=True, help="Watch it until it has ended.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would run with.")
+def create(spec: Path, follow: bool, dry_run: bool) -> None:
+    """Start the run that SPEC, a YAML file, describes."""
+    from tunery.cli.follow import follow_run
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        if dry_run:
+            resolved = client.runs.resolve(spec)
+            answer(resolved, lambda: _show_settings(resolved))
+            return
+        run = client.runs.create(spec)
+        if follow:
+            follow_run(client, run.id)
+        else:
+            answer(run, lambda: say(f"{run.name} run {run.number} is {run.state}: {run.id}"))
+
+
+@command.command("list")
+@click.option("--state", help="Only those in this state.")
+@click.option("--name", help="Only those of this name.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
+@click.option("--after", help="Go on after this id.")
+def list_(state: str | None, name: str | None, limit: int, after: str | None) -> None:
+    """Runs, newest first."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        page = client.runs.list(state=state, name=name, limit=limit, after=after)
+
+    def people() -> None:
+        rows = [
+            (
+                run.id,
+                run.name,
+                run.number,
+                run.state,
+                _progress(run),
+                number(run.progress.loss),
+                when(run.created),
+            )
+            for run in page.data
+        ]
+        table(["id", "name", "run", "state", "step", "loss", "created"], rows)
+        if page.has_more:
+            note(f"More: tunery runs list --after {page.data[-1].id}")
+
+    answer(page, people)
+
+
+@command.command("show")
+@click.argument("run")
+def show(run: str) -> None:
+    """One run: state, stages, settings and where each came from."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        found = client.runs.get(run)
+
+    def people() -> None:
+        say(f"{found.name} run {found.number} ({found.id}): {found.state}, step {_progress(found)}")
+        if found.reason:
+            from tunery.core.errors import Problem
+
+            say(
+                str(Problem.from_dict(found.reason))
+                if found.state == "failed"
+                else str(found.reason.get("code"))
+            )
+        say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
+        if found.model:
+            say(f"Published as {found.model}")
+        if found.evaluation:
+            say(f"Evaluation {found.evaluation}")
+        table(
+            ["stage", "state", "started", "ended"],
+            [(s.name, s.state, when(s.started), when(s.ended)) for s in found.stages],
+        )
+        _show_settings(found.resolved)
+
+    answer(found, people)
+
+
+@command.command("logs")
+@click.argument("run")
+@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+def logs(run: str, follow: bool) -> None:
+    """The engine's log of the newest attempt."""
+    from tunery.cli.follow import follow_log
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        part = client.runs.log(run)
+        if wants_json():
+            answer(part, lambda: None)
+            return
+        click.echo(part.text, nl=False)
+        if follow:
+            follow_log(client, run, part)
+
+
+@command.command("watch")
+@click.argument("run")
+def watch(run: str) -> None:
+    """Watch a run until it has ended. Ctrl-C leaves it running."""
+    from tunery.cli.follow import follow_run
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        follow_run(client, run)
+
+
+def _verb(name: str, help: str) -> None:
+    @command.command(name, help=help)
+    @click.argument("run")
+    def ask(run: str) -> None:
+        from tunery.sdk.client import Client
+
+        with Client() as client:
+            asked = getattr(client.runs, name)(run)
+        answer(asked, lambda: say(f"{asked.name} run {asked.number} is {asked.state}; {name} was asked."))
+
+
+_verb("stop", "Finish now and keep the model so far.")
+_verb("pause", "Save and free the machine.")
+_verb("resume", "Go on with a paused run.")
+_verb("cancel", "End at once; nothing is kept.")
+
+
+def _progress(run: Any) -> str:
+    return f"{run.progress.step}/{run.progress.steps}" if run.progress.steps else str(run.progress.step)
+
+
+def _show_settings(resolved: Any) -> None:
+    settings = resolved.spec.settings
+    table(
+        ["setting", "value", "from"],
+        [(name, settings.get(name), origin) for name, origin in resolved.origins.items()],
+    )
+    for line in resolved.notes:
+        say(f"Note: {line}")

@@ -1,0 +1,114 @@
+"""Train on this machine without a server, or hand the run to one."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunery.cli.output import Command, answer, note, number, say, wants_json
+
+API_VERSION = 1
+
+
+@click.command(cls=Command)
+@click.argument("spec", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; tunery-runs/NAME otherwise.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps (the setting max_steps).")
+@click.option("--seed", type=click.IntRange(0), help="The setting seed.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; one gives bit-exact repetition.")
+@click.option("--accept-bad-rows", is_flag=True, help="Train on the usable rows even if others are not.")
+@click.option("--server", is_flag=True, help="Submit to the server and watch the run there.")
+def command(
+    spec: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    steps: int | None,
+    seed: int | None,
+    threads: int | None,
+    accept_bad_rows: bool,
+    server: bool,
+) -> None:
+    """Train as SPEC, a YAML file, says; relative paths in it count from its folder.
+
+    Without --server everything happens here and lies in one folder afterwards; Ctrl-C saves, and --resume goes on.
+    """
+    if spec is None and resume is None:
+        raise click.UsageError("Name a YAML file, or a folder to --resume.")
+    if out is not None and resume is not None:
+        raise click.UsageError("--resume goes on in its own folder; leave --out away.")
+    if server:
+        if resume or out or accept_bad_rows:
+            raise click.UsageError("--out, --resume and --accept-bad-rows are for training without a server.")
+        assert spec is not None
+        _on_server(spec, steps, seed, threads)
+        return
+    _here(spec, out, resume, accept_bad_rows, (steps, seed, threads))
+
+
+def _here(
+    file: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    accept_bad_rows: bool,
+    changes: tuple[int | None, int | None, int | None],
+) -> None:
+    from tunery.cli.local_spec import read_local_spec
+    from tunery.cli.local_train import begin, go_on
+    from tunery.schemas.run import RunSpec
+
+    if resume is not None and file is None and any(change is not None for change in changes):
+        raise click.UsageError("A resumed run keeps its settings; leave --steps, --seed and --threads away.")
+    spec = None
+    if file is not None:
+        read = read_local_spec(file)
+        spec = RunSpec.model_validate(_changed(read.model_dump(exclude_unset=True), *changes))
+    if resume is not None:
+        ended = go_on(resume.absolute(), spec)
+    else:
+        assert spec is not None
+        ended = begin(spec, None if out is None else out.absolute(), accept_bad_rows=accept_bad_rows)
+    document = {**ended.result, "folder": str(ended.folder.path)}
+    answer(document, lambda: _show(document))
+    if ended.interrupted:
+        click.get_current_context().exit(130)
+
+
+def _on_server(file: Path, steps: int | None, seed: int | None, threads: int | None) -> None:
+    from tunery.cli.follow import follow_run
+    from tunery.sdk.client import Client
+    from tunery.sdk.spec import read_yaml
+
+    with Client() as client:
+        run = client.runs.create(_changed(read_yaml(file), steps, seed, threads))
+        if not wants_json():
+            note(f"{run.name} run {run.number}: {run.id}")
+        follow_run(client, run.id)
+
+
+def _changed(
+    fields: dict[str, Any], steps: int | None, seed: int | None, threads: int | None
+) -> dict[str, Any]:
+    """The spec's fields with what the command line says put over them."""
+    said = {"max_steps": steps, "seed": seed}
+    settings = {**(fields.get("settings") or {}), **{k: v for k, v in said.items() if v is not None}}
+    changed = {**fields, "settings": settings}
+    if threads is not None:
+        changed["resources"] = {**(fields.get("resources") or {}), "threads": threads}
+    return changed
+
+
+def _show(result: dict[str, Any]) -> None:
+    status, folder = result["status"], result["folder"]
+    say(
+        f"{status.capitalize()} at step {result['steps']}: loss {number(result['first_loss'])} → "
+        f"{number(result['last_loss'])}, {result['tokens']:,} tokens in {result['train_seconds']:.1f} s "
+        f"({result['tokens_per_second']:,.0f}/s), {result['peak_rss_mb']:,.0f} MB."
+    )
+    for name, base in result.get("evaluation", {}).get("base", {}).items():
+        tuned = result["evaluation"]["tuned"].get(name)
+        say(f"{name}: base {number(base['mean'])}" + (f", tuned {number(tuned['mean'])}" if tuned else ""))
+    if result.get("output"):
+        say(f"The {result['output_kind'] or 'model'} is in {folder}/{result['output']}")
+    if status == "paused":
+        say(f"Go on with `tunery train --resume {folder}`.")

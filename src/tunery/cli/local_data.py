@@ -1,0 +1,148 @@
+"""The files a local run names, checked row by row, held in order to be picked from, and laid out for the engine."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tunery.cli.output import note
+from tunery.cli.reports import byte_progress, problem_lines
+from tunery.core.errors import Problem, Where
+from tunery.core.files import append_line
+from tunery.data.check import check_file
+from tunery.data.formats.point import FORMATS
+from tunery.data.laid_out import HELD_OUT, TRAIN, VALIDATION, lay_out_held_out, lay_out_training
+from tunery.data.rows import Row
+from tunery.schemas.dataset import CheckReport
+from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
+from tunery.services.resolve import DataFacts
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LocalData:
+    """Arrow files of a run."""
+
+    train: list[str]
+    validation: str | None
+    held_out: str | None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "LocalData":
+        """What was laid out in a folder."""
+        train, validation, held_out = ((folder / name).absolute() for name in (TRAIN, VALIDATION, HELD_OUT))
+        if not train.is_file():
+            raise Problem("file_missing", path=str(train), base=str(folder))
+        return cls(
+            [str(train)],
+            str(validation) if validation.is_file() else None,
+            str(held_out) if held_out.is_file() else None,
+        )
+
+
+class HeldRows:
+    """Canonical rows in a file, and where each begins; memory holds eight bytes a row."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._starts = array("Q")
+        self._end = 0
+
+    def append(self, row: Row, line: bytes) -> None:
+        """Add a row's canonical form."""
+        self._starts.append(self._end)
+        self._end += self._file.write(line + b"\n")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def pick(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """The rows with these numbers, in this order."""
+        self._file.flush()
+        at = -1
+        for number in numbers:
+            start = self._starts[number]
+            if start != at:
+                self._file.seek(start)
+            line = self._file.readline()
+            at = start + len(line)
+            yield line[:-1]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One file that can be trained on."""
+
+    facts: DataFacts
+    rows: HeldRows
+
+
+@dataclass(frozen=True)
+class CheckedFiles:
+    """Every file a spec names, read once."""
+
+    train: list[Checked]
+    validation: Checked | None
+    held_out: Checked | None
+
+    def lay_out(self, folder: Path, resolved: ResolvedSpec) -> None:
+        """Write what the resolved spec wants of them as Arrow files."""
+        named = self.validation.rows if self.validation else None
+        lay_out_training(folder, [one.rows for one in self.train], named, resolved.spec.settings)
+        if self.held_out is not None:
+            lay_out_held_out(folder, self.held_out.rows, resolved.spec.evaluate.max_rows)
+
+
+def check_files(spec: RunSpec, scratch: Path, quarantine: Path, *, accept_bad_rows: bool) -> CheckedFiles:
+    """Read every row of every file; bad rows go to `quarantine` where they are accepted to be left out.
+
+    Raises Problem `rows_rejected` unless `accept_bad_rows`, and those of unreadable files.
+    """
+
+    def check(ref: DataRef) -> Checked:
+        return _check(ref, scratch, quarantine if accept_bad_rows else None)
+
+    return CheckedFiles(
+        train=[check(ref) for ref in spec.data.train],
+        validation=check(spec.data.validation) if spec.data.validation else None,
+        held_out=check(spec.evaluate.dataset) if spec.evaluate.dataset else None,
+    )
+
+
+def _check(ref: DataRef, scratch: Path, quarantine: Path | None) -> Checked:
+    assert ref.path is not None
+    path = Path(ref.path)
+    rows = HeldRows((scratch / f"rows-{len(list(scratch.iterdir()))}").open("w+b"))
+    total = path.stat().st_size
+    with byte_progress(f"checking {path.name}") as progress:
+        report = check_file(
+            path,
+            ref.format,
+            on_row=rows.append,
+            on_bad=None if quarantine is None else lambda line: append_line(quarantine, line),
+            progress=lambda done, _: progress(done, total),
+        )
+    if report.rows_rejected:
+        _tell(path, report, refused=quarantine is None)
+    assert report.content_hash is not None
+    facts = DataFacts(
+        label=ref.path,
+        format=report.format,
+        row_kind=FORMATS.load(report.format).ROW_KIND,
+        rows=report.rows_accepted,
+        content_hash=report.content_hash,
+    )
+    return Checked(facts, rows)
+
+
+def _tell(path: Path, report: CheckReport, *, refused: bool) -> None:
+    """Name the bad rows. Raises Problem `rows_rejected` when they aren't accepted to be left out."""
+    for line in problem_lines(report, shown=_SHOWN):
+        note(line)
+    if refused:
+        raise Problem(
+            "rows_rejected", where=Where(file=str(path)), rejected=report.rows_rejected, read=report.rows_read
+        )
+    note(f"{path.name}: {report.rows_accepted:,} of {report.rows_read:,} rows are used.")

@@ -1,0 +1,78 @@
+"""What makes a list of turns a conversation that can be learnt from, whatever its roles were spelled like."""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from tunery.data.fields import blank
+from tunery.data.rows import Conversation, Message, Role, RowError, TextPart
+
+_FOLLOWS: Mapping[str, frozenset[str]] = {
+    "": frozenset({"system", "user"}),
+    "system": frozenset({"user"}),
+    "user": frozenset({"assistant"}),
+    "assistant": frozenset({"user", "tool"}),
+    "tool": frozenset({"assistant", "tool"}),
+}
+
+
+def conversation(turns: Sequence[tuple[Role, str]], field: str, tools: object = None) -> Conversation:
+    """Check order and content of the turns. `field` names the list they came from. Raises RowError."""
+    before: Role | None = None
+    messages: list[Message] = []
+    for number, (role, text) in enumerate(turns):
+        if role not in _FOLLOWS[before or ""]:
+            raise _out_of_order(before, role, f"{field}[{number}]")
+        if not text or text.isspace():
+            raise _empty(role, f"{field}[{number}]")
+        messages.append(Message(role, (TextPart(text),)))
+        before = role
+    if before != "assistant":
+        raise RowError(
+            "no_answer_at_end",
+            "End the conversation with the assistant's answer, or remove what follows its last one.",
+            field=f"{field}[{len(turns) - 1}]" if turns else field,
+            found=before or "no turns",
+        )
+    return Conversation(tuple(messages), tools_text(tools))
+
+
+def tools_text(tools: object) -> str:
+    """A row's tool definitions as one JSON text; they may come as a list or as text. Raises RowError."""
+    if not tools:
+        return ""
+    value = tools
+    if isinstance(tools, str):
+        if blank(tools):
+            return ""
+        try:
+            value = orjson.loads(tools)
+        except orjson.JSONDecodeError:
+            value = None
+    if value == []:
+        return ""
+    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
+        raise RowError(
+            "tools_not_a_list", "Give `tools` as a JSON list of objects.", field="tools", found=tools
+        )
+    return orjson.dumps(value).decode()
+
+
+def _out_of_order(before: Role | None, role: Role, field: str) -> RowError:
+    if role == "system":
+        return RowError("system_not_first", "Put the one system turn first.", field=field, found=role)
+    if before is None or before == "system":
+        return RowError(
+            "user_not_first", "Begin with a user turn (after the system turn).", field=field, found=role
+        )
+    if before == role:
+        fix = f"Join the two {role} turns that stand side by side, or put what was said between them."
+        return RowError("turns_do_not_alternate", fix, field=field, found=role)
+    fix = f"After a turn of {before} comes one of {' or '.join(sorted(_FOLLOWS[before]))}, not {role}."
+    return RowError("turns_do_not_alternate", fix, field=field, found=role)
+
+
+def _empty(role: Role, field: str) -> RowError:
+    if role == "assistant":
+        return RowError("empty_answer", "Write the answer to learn, or remove the row.", field=field)
+    return RowError("empty_turn", f"Fill in the {role} turn, or remove it.", field=field)

@@ -1,0 +1,133 @@
+"""Opening the database: the right driver, the right transactions, the right schema.
+
+SQLite runs in WAL mode. A transaction that may write begins IMMEDIATE, because one that begins deferred and
+writes later fails at once when another wrote in between. Use `reading` and `writing`, never a bare connection.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from tunery.core.clock import now_us, stamp
+from tunery.core.errors import Problem
+from tunery.core.settings import ServerSettings
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_SAFE_SQLITE = (3, 51, 3)
+"""Releases before this one can corrupt a WAL database when it is reset (fixed in 3.51.3)."""
+_WRITES = {"tunery_writes": True}
+
+
+def open_database(settings: ServerSettings) -> Engine:
+    """Connect and bring the schema up to date.
+
+    Raises Problem `data_folder_newer` when a later Tunery wrote it, `data_folder_unusable` when it can't be opened.
+    """
+    engine = connect(settings.url)
+    try:
+        migrate(engine, settings.folder)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def connect(url: str) -> Engine:
+    """An engine for `url`, without touching the schema."""
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(
+        url, module=_sqlite_driver(), connect_args={"timeout": 30, "check_same_thread": False}
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may write; commits at the end, rolls back on an exception."""
+    with engine.connect() as connection:
+        connection.execution_options(**_WRITES)
+        with connection.begin():
+            yield connection
+
+
+def versions(connection: Connection) -> tuple[str | None, str | None]:
+    """The schema's version in the database, and this Tunery's."""
+    scripts = ScriptDirectory.from_config(_config())
+    return MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
+def migrate(engine: Engine, folder: Path) -> None:
+    """Bring the schema to this version's; an existing SQLite file is copied to backups/ first."""
+    config = _config()
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found == scripts.get_current_head():
+        return
+    if found is not None and found not in known:
+        raise Problem("data_folder_newer", path=str(folder), found=found)
+    if found is not None and engine.dialect.name == "sqlite":
+        backup(engine, folder / "backups" / f"{found}-{stamp(now_us())}.db")
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def backup(engine: Engine, target: Path) -> None:
+    """Copy a live SQLite database to `target`, whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+        connection.exec_driver_sql("BEGIN")
+
+
+def _sqlite_driver() -> ModuleType:
+    if sqlite3.sqlite_version_info >= _SAFE_SQLITE:
+        return sqlite3
+    try:
+        import pysqlite3
+    except ImportError:
+        return sqlite3
+    return pysqlite3
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("tunery_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,73 @@
+"""`python -m tunery.engine ATTEMPT_DIR`: does what the folder says and leaves result.json as its last word.
+
+Ends with 0 when it did as asked (a pause or a cancel included), with 1 when result.json holds an error.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tunery.core.attempt import AttemptFolder
+from tunery.core.errors import Problem
+from tunery.engine import machine
+from tunery.engine.control import Control
+from tunery.engine.events import Events
+from tunery.engine.outcome import as_problem
+from tunery.schemas.engine import EngineInput, EngineSpec, EvaluationResult, TrainResult
+
+
+def main(path: str) -> int:
+    """Work on one attempt folder."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    folder = AttemptFolder(Path(path))
+    control = Control(folder)
+    control.listen()
+    try:
+        spec = EngineSpec.model_validate(folder.read_spec())
+        given = EngineInput.model_validate(folder.read_attempt())
+    except (Problem, ValidationError) as error:
+        logging.exception("The attempt folder can't be used")
+        problem = error if isinstance(error, Problem) else Problem("attempt_folder_invalid", path=path, detail=str(error))
+        folder.write_result(TrainResult(status="failed", error=problem.as_dict()).model_dump())
+        return 1
+    machine.limit_threads(given.threads)
+    machine.keep_freed_memory()
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    events = Events(folder, given.attempt)
+    try:
+        result = _work(folder, spec, given, events, control)
+    except Exception as error:
+        logging.exception("The engine stopped")
+        problem = as_problem(error, events.step, folder.path)
+        result = _failed(given, problem, events.step)
+    events.write("finished", status=result.status, error=result.error)
+    folder.write_result(result.model_dump())
+    return 0 if result.error is None else 1
+
+
+def _work(
+    folder: AttemptFolder, spec: EngineSpec, given: EngineInput, events: Events, control: Control
+) -> TrainResult | EvaluationResult:
+    """torch is imported here, after threads and allocator are set."""
+    if given.kind == "evaluate":
+        from tunery.engine.evaluate import evaluate
+
+        return evaluate(folder, spec, given, events, control)
+    from tunery.engine.train import train
+
+    return train(folder, spec, given, events, control)
+
+
+def _failed(given: EngineInput, problem: Problem, step: int) -> TrainResult | EvaluationResult:
+    if given.kind == "evaluate":
+        return EvaluationResult(status="failed", error=problem.as_dict())
+    return TrainResult(status="failed", error=problem.as_dict(), steps=step)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tunery.engine ATTEMPT_DIR")
+    sys.exit(main(sys.argv[1]))

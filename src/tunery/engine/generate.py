@@ -1,0 +1,74 @@
+"""Greedy answers for many prompts: batches of like length, padded on the left, with a cache of keys and values."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
+
+TOKENS_PER_BATCH = 8192
+ROWS_PER_BATCH = 32
+
+
+class _Asked(StoppingCriteria):
+    """Ends a generation early when something else is wanted."""
+
+    def __init__(self, leave: Callable[[], bool]) -> None:
+        self._leave = leave
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return torch.full((len(input_ids),), self._leave())
+
+
+def greedy(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    context: int | None,
+    ends: Sequence[int],
+    leave: Callable[[], bool],
+) -> Iterator[tuple[int, list[int]]]:
+    """(index of the prompt, its answer's tokens without end marker), in no particular order.
+
+    An answer ends at one of `ends`, after `max_new_tokens`, or where `context` is full. After `leave()` turned
+    true, answers are not to be trusted.
+    """
+    stop = StoppingCriteriaList([_Asked(leave)])
+    for group in _by_length(prompts, max_new_tokens):
+        longest = max(len(prompts[index]) for index in group)
+        room = max_new_tokens if context is None else min(max_new_tokens, context - longest)
+        ids = torch.full((len(group), longest), ends[0] if ends else 0)
+        mask = torch.zeros_like(ids)
+        for line, index in enumerate(group):
+            prompt = torch.tensor(prompts[index])
+            ids[line, longest - len(prompt) :] = prompt
+            mask[line, longest - len(prompt) :] = 1
+        # The model's own generation_config may sample or penalise; a measurement must not.
+        model.generation_config = GenerationConfig(
+            do_sample=False, max_new_tokens=room, eos_token_id=list(ends) or None, pad_token_id=ends[0] if ends else 0
+        )
+        with torch.inference_mode():
+            out = model.generate(input_ids=ids, attention_mask=mask, stopping_criteria=stop)
+        for line, index in enumerate(group):
+            yield index, _until_end(out[line, longest:].tolist(), ends)
+
+
+def _until_end(tokens: list[int], ends: Sequence[int]) -> list[int]:
+    for at, token in enumerate(tokens):
+        if token in ends:
+            return tokens[:at]
+    return tokens
+
+
+def _by_length(prompts: Sequence[Sequence[int]], extra: int) -> Iterator[list[int]]:
+    """Indices of prompts of like length, as many at a time as the budget takes; the longest first."""
+    group: list[int] = []
+    for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True):
+        width = len(prompts[group[0] if group else index]) + extra
+        if group and (len(group) == ROWS_PER_BATCH or (len(group) + 1) * width > TOKENS_PER_BATCH):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group

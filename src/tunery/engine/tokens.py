@@ -1,0 +1,101 @@
+"""Rows become examples once, at the start, and are kept in one nameless file that is mapped into memory.
+
+So memory doesn't grow with the data, every epoch reads at the speed of the page cache, and the number of
+steps is known before the first. It knows no torch.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunery.core.errors import Problem
+from tunery.data.rows import Row
+from tunery.methods.point import Example, Method, Renderer
+
+_SUPERVISED = np.uint32(1 << 31)
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """Random access to examples. A token and whether it is supervised share 32 bits."""
+
+    _packed: np.ndarray
+    _ends: np.ndarray
+    _rows: np.ndarray
+    lengths: np.ndarray
+    """Tokens of each example."""
+    supervised: int
+    """Supervised tokens of all examples."""
+    cut: int
+    """How many were longer than the limit and lost their end."""
+    dropped: int
+    """How many rows gave nothing to learn from."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def tokens(self) -> int:
+        return int(self.lengths.sum())
+
+    def row(self, index: int) -> int:
+        """Number of the row that example `index` was made from."""
+        return int(self._rows[index])
+
+    def example(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens and which of them are supervised."""
+        end = int(self._ends[index])
+        packed = self._packed[end - int(self.lengths[index]) : end]
+        return packed & ~_SUPERVISED, (packed & _SUPERVISED) != 0
+
+
+def tokenize(
+    rows: Sequence[Row],
+    method: Method,
+    renderer: Renderer,
+    settings: Any,
+    aside: Path,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> TokenStore:
+    """Make every row into examples. `tick(rows done, rows in all)` is called now and then.
+
+    Raises Problem `no_supervised_tokens` where nothing is left to learn.
+    """
+    lengths: list[int] = []
+    origin: list[int] = []
+    supervised = cut = dropped = 0
+    with tempfile.TemporaryFile(dir=aside) as file:
+        for number, row in enumerate(rows):
+            kept = 0
+            for example in method.examples(row, renderer, settings):
+                cut += example.cut
+                learnt = sum(example.supervised)
+                if not learnt:
+                    continue
+                file.write(_pack(example).tobytes())
+                lengths.append(len(example.tokens))
+                origin.append(number)
+                supervised += learnt
+                kept += 1
+            dropped += kept == 0
+            if number % 512 == 511:
+                tick(number + 1, len(rows))
+        if not lengths:
+            raise Problem("no_supervised_tokens", detail=f"{len(rows)} rows gave no example with an answer")
+        file.flush()
+        packed = np.memmap(file, dtype=np.uint32, mode="r")
+    counts = np.array(lengths, dtype=np.int64)
+    return TokenStore(
+        packed, np.cumsum(counts), np.array(origin, dtype=np.int64), counts, supervised, cut, dropped
+    )
+
+
+def _pack(example: Example) -> np.ndarray:
+    packed = np.asarray(example.tokens, dtype=np.uint32)
+    marks = np.asarray(example.supervised, dtype=bool)
+    assert not marks[0], "the first token can't be predicted"
+    return np.where(marks, packed | _SUPERVISED, packed)

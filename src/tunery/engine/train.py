@@ -1,0 +1,307 @@
+"""The loop over a fixed dataset, from the attempt folder to the trained model. Read it top to bottom.
+
+It knows neither what the method's loss is nor which model it trains.
+"""
+
+import math
+import random
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunery.core.attempt import AttemptFolder, Want
+from tunery.core.errors import Problem
+from tunery.data.rows import Row
+from tunery.engine import checkpoint
+from tunery.engine.batches import Batch, Group, collate, plain_groups, plan_epoch, steps_of
+from tunery.engine.control import Control
+from tunery.engine.events import Events
+from tunery.engine.inputs import TrainInputs, read_train_inputs
+from tunery.engine.machine import memory_mb
+from tunery.engine.optim import learning_rate
+from tunery.engine.policy import Policy
+from tunery.engine.tokens import TokenStore, tokenize
+from tunery.methods.point import Method
+from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
+from tunery.schemas.settings import TrainingSettings
+
+
+@dataclass
+class Position:
+    """Where the training is; saved with every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    """Batches of this epoch already trained on."""
+    loss_sum: float = 0.0
+    """Since the last metric was written."""
+    loss_weight: float = 0.0
+    first_loss: float | None = None
+    last_loss: float | None = None
+    validation_loss: float | None = None
+
+
+class Training:
+    """One attempt at a training: everything the loop holds in its hands."""
+
+    def __init__(
+        self, folder: AttemptFolder, spec: EngineSpec, given: EngineInput, events: Events, control: Control
+    ) -> None:
+        self.folder, self.events, self.control = folder, events, control
+        inputs = read_train_inputs(spec, given)
+        self.settings: TrainingSettings = inputs.settings
+        self.method: Method = inputs.method
+        for note in inputs.notes:
+            events.log(note)
+
+        # Rows become tokens.
+        self.train = self._tokens("tokenize", inputs, inputs.train)
+        self.validation = self._tokens("tokenize validation", inputs, inputs.validation) if inputs.validation else None
+
+        # The model, new or as a checkpoint left it.
+        seed_everything(self.settings.seed)
+        found = checkpoint.newest([Path(path) for path in given.resume_from], lambda text: events.log(text, "warning"))
+        if found is None and given.resume_from:
+            events.log("No checkpoint could be used; the training starts from the beginning.", "warning")
+        self.policy = Policy(
+            inputs.base,
+            inputs.family,
+            self.settings,
+            base_name=spec.resolved.spec.base_model,
+            resume=found.path if found else None,
+        )
+        self.position = self._restore(found) if found else Position()
+        self.saved_step = found.step if found else 0
+
+        # The plan.
+        self.steps = self._count_steps()
+        self.train_seconds = 0.0
+        self.tokens = self.supervised = 0
+        self._mark = (0.0, 0, 0)  # seconds, tokens, supervised at the last metric
+        events.step = self.position.step
+        events.write(
+            "started",
+            steps=self.steps,
+            rows=len(inputs.train),
+            validation_rows=len(inputs.validation or ()),
+            tokens=self.train.tokens,
+            supervised_tokens=self.train.supervised,
+            trainable_parameters=self.policy.trainable,
+            parameters=self.policy.parameters,
+            resumed_from=found.step if found else None,
+        )
+
+    def run(self) -> TrainResult:
+        """Train until the plan is done or something else is wanted."""
+        self.policy.training(True)
+        asked: Want = "run"
+        while self.position.step < self.steps and asked == "run":
+            groups = self._plan(self.position.epoch)
+            for at in range(self.position.batch, len(groups), self.settings.gradient_accumulation_steps):
+                asked = self.control.wanted()
+                if asked != "run" or self.position.step >= self.steps:
+                    break
+                self._step(groups[at : at + self.settings.gradient_accumulation_steps], len(groups))
+                self._measure()
+            else:
+                self.position.epoch += 1
+                self.position.batch = 0
+        return self._finish(asked)
+
+    # -- one optimizer step
+
+    def _step(self, groups: list[Group], groups_in_epoch: int) -> None:
+        """Gradients of every batch of the step, then one step on their mean."""
+        position, optimizer = self.position, self.policy.optimizer
+        began = time.monotonic()
+        total, weight = 0.0, 0
+        for group in groups:
+            batch = collate(self.train, group)
+            loss, part = self.method.loss(self.settings, self.policy, batch)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                self._refuse(value, batch)
+            loss.backward()
+            total, weight = total + value, weight + part
+            self.tokens += batch.tokens_T.numel()
+            self.supervised += batch.supervised
+        norm = optimizer.gradient_norm(weight)
+        if not math.isfinite(norm):
+            self._refuse(norm, batch)
+        rate = learning_rate(
+            self.settings.lr_scheduler,
+            self.settings.learning_rate,
+            self.settings.warmup_ratio,
+            position.step,
+            self.steps,
+        )
+        optimizer.step(rate, weight, norm)
+        self.train_seconds += time.monotonic() - began
+
+        position.step += 1
+        position.batch += len(groups)
+        position.loss_sum += total
+        position.loss_weight += weight
+        position.last_loss = total / weight
+        if position.first_loss is None:
+            position.first_loss = position.last_loss
+        self.events.step = position.step
+        self._last = {"learning_rate": rate, "grad_norm": norm}
+        self._epoch = position.epoch + position.batch / groups_in_epoch
+
+    def _refuse(self, value: float, batch: Batch) -> None:
+        """Nothing of this step has touched the weights yet, so what there is can be kept."""
+        for group in self.policy.optimizer.groups:
+            group.gradient.zero_()
+        self._save()
+        rows = ", ".join(str(row + 1) for row in batch.rows[:8])
+        raise Problem("loss_not_finite", value=str(value), step=self.position.step + 1, rows=rows)
+
+    # -- what is due after a step
+
+    def _measure(self) -> None:
+        """Write metrics, save, validate, each when it is due; saving comes before what might fail."""
+        position, settings = self.position, self.settings
+        last = position.step == self.steps
+        if position.step % settings.logging_steps == 0 or last:
+            self._write_metrics()
+        if position.step % settings.checkpoint_steps == 0 and not last:
+            self._save()
+        if settings.eval_steps and (position.step % settings.eval_steps == 0 or last):
+            self._validate()
+
+    def _write_metrics(self) -> None:
+        position = self.position
+        seconds, tokens, supervised = self._mark
+        spent = self.train_seconds - seconds
+        pace = self.train_seconds / max(1, position.step - self._first_step)
+        self.events.metric(
+            {
+                "train_loss": position.loss_sum / position.loss_weight,
+                **self._last,
+                "epoch": round(self._epoch, 4),
+                "tokens_per_second": (self.tokens - tokens) / spent,
+                "supervised_tokens": self.supervised - supervised,
+                "memory_mb": round(memory_mb(), 1),
+                "eta_seconds": round(pace * (self.steps - position.step), 1),
+            }
+        )
+        position.loss_sum = position.loss_weight = 0.0
+        self._mark = (self.train_seconds, self.tokens, self.supervised)
+
+    def _validate(self) -> None:
+        """Mean loss over the validation rows, without dropout."""
+        if self.validation is None:
+            return
+        self.policy.training(False)
+        total, weight = 0.0, 0
+        with torch.no_grad():
+            for group in plain_groups(len(self.validation), self.settings.eval_batch_size):
+                loss, part = self.method.loss(self.settings, self.policy, collate(self.validation, group))
+                total, weight = total + float(loss), weight + part
+                if self.control.wanted() == "cancel":
+                    return
+        self.policy.training(True)
+        self.position.validation_loss = total / weight
+        self.events.metric({"validation_loss": total / weight})
+
+    # -- keeping
+
+    def _save(self) -> None:
+        """A checkpoint of this very moment, unless there is one."""
+        if self.saved_step == self.position.step:
+            return
+        saved = checkpoint.save(
+            self.folder,
+            self.position.step,
+            write_model=lambda folder: self.policy.save(folder, exact=True),
+            optimizer=self.policy.optimizer.state(),
+            state={"position": asdict(self.position)},
+            limit=self.settings.checkpoint_limit,
+        )
+        self.saved_step = saved.step
+        self.events.write("checkpoint", name=saved.path.name, bytes=saved.bytes, hash=saved.hash)
+
+    def _restore(self, found: checkpoint.Saved) -> Position:
+        state = checkpoint.load_state(found.path)
+        if found.step:
+            self.policy.optimizer.load_state(checkpoint.load_optimizer(found.path), found.step)
+        checkpoint.restore_random(found.path, state)
+        return Position(**state["position"])
+
+    def _finish(self, asked: Want) -> TrainResult:
+        position = self.position
+        result = TrainResult(
+            status="succeeded",
+            steps=position.step,
+            train_seconds=round(self.train_seconds, 3),
+            tokens=self.tokens,
+            supervised_tokens=self.supervised,
+            tokens_per_second=round(self.tokens / self.train_seconds, 1) if self.train_seconds else 0.0,
+            first_loss=position.first_loss,
+            last_loss=position.last_loss,
+            validation_loss=position.validation_loss,
+        )
+        if asked == "cancel":
+            result.status = "cancelled"
+        elif asked == "pause":
+            self._save()
+            result.status = "paused"
+        else:
+            checkpoint.publish_folder(self.folder.output, lambda folder: self.policy.save(folder, exact=False))
+            result.status = "stopped" if asked == "stop" else "succeeded"
+            result.output = self.folder.output.name
+            result.output_kind = "adapter" if self.policy.adapter else "full"
+        result.peak_rss_mb = round(memory_mb(peak=True), 1)
+        return result
+
+    # -- the plan
+
+    def _plan(self, epoch: int) -> list[Group]:
+        return plan_epoch(
+            self.train.lengths,
+            seed=self.settings.seed,
+            epoch=epoch,
+            batch_size=self.settings.batch_size,
+            pack_to=self.settings.max_sequence_length if self.settings.packing else None,
+        )
+
+    def _count_steps(self) -> int:
+        self._first_step = self.position.step
+        accumulate = self.settings.gradient_accumulation_steps
+        steps = sum(steps_of(len(self._plan(epoch)), accumulate) for epoch in range(self.settings.epochs))
+        return steps if self.settings.max_steps == -1 else min(steps, self.settings.max_steps)
+
+    def _tokens(self, stage: str, inputs: TrainInputs, rows: Any) -> TokenStore:
+        store = tokenize(
+            rows,
+            inputs.method,
+            inputs.renderer,
+            inputs.settings,
+            self.folder.path,
+            lambda done, total: self.events.progress(stage, done, total),
+        )
+        if store.cut:
+            self.events.log(f"{store.cut} rows are longer than {inputs.settings.max_sequence_length} tokens and were cut.", "warning")
+        if store.dropped:
+            self.events.log(f"{store.dropped} rows hold nothing to learn from and are left out.", "warning")
+        return store
+
+
+def seed_everything(seed: int) -> None:
+    """New weights and dropout follow from the seed."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+def train(
+    folder: AttemptFolder, spec: EngineSpec, given: EngineInput, events: Events, control: Control
+) -> TrainResult:
+    """Do one attempt of a training."""
+    return Training(folder, spec, given, events, control).run()

@@ -1,0 +1,128 @@
+"""Base models in and trained weights out: full folders by transformers, adapters in PEFT's format.
+
+Only safetensors are read and written, and no code from a model's folder is ever run.
+"""
+
+import logging
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.utils
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from tunery.engine import attention
+from tunery.models.families.point import Family
+from tunery.models.folder import TOKENIZER_FILES
+from tunery.schemas.settings import TrainingSettings
+
+ADAPTER_FILE = "adapter_model.safetensors"
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+huggingface_hub.utils.disable_progress_bars()
+logging.getLogger("torchao").setLevel(logging.ERROR)
+
+
+def load_model(folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False) -> PreTrainedModel:
+    """A causal language model from a local folder, in evaluation mode.
+
+    `generate` chooses an attention that knows caches and padding over the one for training.
+    """
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if family.PACKED and not generate:
+        config._attn_implementation = attention.NAME
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    model.config.use_cache = generate
+    return model.eval()
+
+
+def add_adapter(model: PreTrainedModel, settings: TrainingSettings, targets: list[str] | str, base: str) -> Any:
+    """Freeze the model and put new LoRA matrices beside its layers; returns PEFT's wrapper."""
+    from peft import LoraConfig, get_peft_model
+
+    chosen = settings.lora_target_modules
+    config = LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=targets if chosen == "all-linear" else chosen,
+        task_type="CAUSAL_LM",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by an old name
+        wrapped = get_peft_model(model, config, autocast_adapter_dtype=False)
+    wrapped.peft_config["default"].base_model_name_or_path = base
+    return wrapped
+
+
+def save_adapter(wrapped: Any, masters: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype) -> None:
+    """adapter_model.safetensors and adapter_config.json."""
+    tensors = {_stored_name(name): tensor.to(dtype).contiguous() for name, tensor in masters.items()}
+    save_file({name: _own(tensor) for name, tensor in tensors.items()}, folder / ADAPTER_FILE, {"format": "pt"})
+    config = wrapped.peft_config["default"]
+    training, config.inference_mode = config.inference_mode, True
+    try:
+        config.save_pretrained(folder)
+    finally:
+        config.inference_mode = training
+
+
+def load_adapter_masters(folder: Path, masters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The fp32 weights that `save_adapter` stored, by their name in the model."""
+    stored = load_file(folder / ADAPTER_FILE)
+    return {name: stored[_stored_name(name)] for name in masters}
+
+
+def load_adapter(model: PreTrainedModel, folder: Path) -> Any:
+    """A trained adapter on its base, for answering."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False).eval()
+
+
+def save_model(model: PreTrainedModel, masters: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype) -> None:
+    """A folder that AutoModelForCausalLM loads; trained weights come from the masters."""
+    tensors = {
+        name: _own(masters.get(name, tensor).to(dtype) if tensor.is_floating_point() else tensor)
+        for name, tensor in model.state_dict().items()
+    }
+    for copy, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
+        if copy in tensors and source in tensors:
+            tensors[copy] = tensors[source]
+    stored, model.config.dtype = model.config.dtype, dtype
+    training_attention, model.config.use_cache = model.config.use_cache, True
+    try:
+        model.save_pretrained(folder, state_dict=tensors)
+    finally:
+        model.config.dtype, model.config.use_cache = stored, training_attention
+
+
+def copy_tokenizer(base: Path, folder: Path) -> None:
+    """Put the base's tokenizer files beside the weights, byte for byte."""
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
+
+
+def _stored_name(name: str) -> str:
+    return name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")
+
+
+def _own(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor with a storage of its own, as safetensors needs it."""
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if whole and tensor.is_contiguous() else tensor.clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,207 @@
+"""One engine after another, until one ends with a result: start or take over, follow, record, start again.
+
+What the engine does there is the handler's business; this module knows only the attempt folder.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from tunery.core.attempt import AttemptFolder, Want, attempt_folder
+from tunery.core.clock import now_us
+from tunery.core.errors import Problem
+from tunery.db.engine import reading
+from tunery.db.tables import attempt, checkpoint, run, task
+from tunery.jobs import stages
+from tunery.jobs.handlers.point import Work
+from tunery.jobs.queue import Fenced
+from tunery.jobs.recorder import record_new_events
+from tunery.jobs.states import move_run
+from tunery.launch.point import LAUNCHERS, Launcher
+
+LayOut = Callable[[AttemptFolder, int], None]
+"""Fills a new attempt's folder; gets the folder and the attempt's number."""
+
+_POLL_SECONDS = 0.2
+_CANCEL_SECONDS = 5.0
+_SAVE_SECONDS = 120.0
+_BACK_OFF_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an engine ended: its result and where it worked."""
+
+    result: dict[str, Any]
+    folder: AttemptFolder
+    number: int
+    want: Want
+
+
+class Interrupted(Exception):
+    """The worker is closing; the engine saved and the task can go back to the queue."""
+
+
+def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: LayOut) -> Ended:
+    """Bring a stage to a result, through as many engines as it takes.
+
+    Raises Problem `engine_crashed` after too many attempts in a row that gained no step, Interrupted, Fenced.
+    """
+    launcher = LAUNCHERS.load(launcher_name)
+    while True:
+        number, folder = _open_attempt(work) or _begin(work, stage, launcher, threads, lay_out)
+        result, want = _follow(work, launcher, folder, number)
+        saved = result is not None and result["status"] == "paused" and want == "run"
+        if result is not None and not saved:
+            return Ended(result, folder, number, want)
+        outcome = "interrupted" if saved or work.closing.is_set() else "lost"
+        _end_without_result(work, number, outcome, folder)
+        if work.closing.is_set():
+            raise Interrupted
+        time.sleep(_BACK_OFF_SECONDS)
+
+
+def end_attempt(connection: Connection, work: Work, number: int, outcome: str) -> None:
+    """Close an attempt, inside a fenced transaction."""
+    connection.execute(
+        update(attempt)
+        .where(attempt.c.task_id == work.claim.task, attempt.c.number == number)
+        .values(ended=now_us(), outcome=outcome)
+    )
+
+
+def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
+    """The attempt an earlier worker left open: to be taken over, dead or alive."""
+    with reading(work.engine) as connection:
+        row = connection.execute(
+            select(attempt).where(attempt.c.task_id == work.claim.task, attempt.c.ended.is_(None))
+        ).one_or_none()
+    return None if row is None else (row.number, AttemptFolder(Path(row.folder)))
+
+
+def _begin(
+    work: Work, stage: str, launcher: Launcher, threads: int, lay_out: LayOut
+) -> tuple[int, AttemptFolder]:
+    claim = work.claim
+    assert claim.run is not None
+    with work.writing() as connection:
+        number = (connection.scalar(select(run.c.attempt).where(run.c.id == claim.run)) or 0) + 1
+        folder = attempt_folder(work.settings.folder, claim.run, number, stage)
+        connection.execute(update(run).where(run.c.id == claim.run).values(attempt=number))
+        connection.execute(update(task).where(task.c.id == claim.task).values(attempts=task.c.attempts + 1))
+        connection.execute(
+            attempt.insert().values(
+                task_id=claim.task,
+                number=number,
+                project_id=claim.project,
+                token=claim.token,
+                folder=str(folder.path),
+                started=now_us(),
+            )
+        )
+        if move_run(connection, claim.run, "running", reason=None):
+            connection.execute(
+                update(run)
+                .where(run.c.id == claim.run)
+                .values(started=func.coalesce(run.c.started, now_us()))
+            )
+    lay_out(folder, number)
+    command = work.settings.engine_command or [sys.executable, "-m", "tunery.engine"]
+    environment = dict(os.environ)
+    if threads:
+        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    launcher.start([*command, str(folder.path)], folder, environment)
+    return number, folder
+
+
+def _follow(
+    work: Work, launcher: Launcher, folder: AttemptFolder, number: int
+) -> tuple[dict[str, Any] | None, Want]:
+    """Record what the engine says and pass on what is wanted, until it ends."""
+    read_to = 0
+    asked_at: float | None = None
+    while True:
+        if work.lost.is_set():
+            _leave(work, launcher, folder, number)
+        alive = launcher.alive(folder)
+        result = folder.read_result()
+        size = folder.events.stat().st_size if folder.events.exists() else 0
+        if size > read_to:
+            with work.writing() as connection:
+                record_new_events(connection, work.claim, folder, number)
+            read_to = size
+            continue
+        want = _wanted(work)
+        if result is not None or not alive:
+            return result, want
+        if want != "run" and folder.wanted() != want:
+            folder.ask(want)
+        if asked_at is None and (want != "run" or work.closing.is_set()):
+            asked_at = time.monotonic()
+            if work.closing.is_set():
+                launcher.terminate(folder)
+        patience = _CANCEL_SECONDS if want == "cancel" else _SAVE_SECONDS
+        if asked_at is not None and time.monotonic() - asked_at > patience:
+            launcher.kill(folder)
+        time.sleep(_POLL_SECONDS)
+
+
+def _wanted(work: Work) -> Want:
+    with reading(work.engine) as connection:
+        want = connection.scalar(select(run.c.want).where(run.c.id == work.claim.run))
+    return want or "cancel"
+
+
+def _leave(work: Work, launcher: Launcher, folder: AttemptFolder, number: int) -> None:
+    """The claim is lost. The engine is another worker's now, unless that one closed this attempt."""
+    with reading(work.engine) as connection:
+        ended = connection.scalar(
+            select(attempt.c.ended).where(attempt.c.task_id == work.claim.task, attempt.c.number == number)
+        )
+    if ended is not None:
+        launcher.kill(folder)
+    raise Fenced(work.claim.task)
+
+
+def _end_without_result(work: Work, number: int, outcome: str, folder: AttemptFolder) -> None:
+    """Close an attempt that brought no result, and count it if it gained no step."""
+    claim = work.claim
+    assert claim.run is not None
+    with work.writing() as connection:
+        end_attempt(connection, work, number, outcome)
+        furthest = connection.scalar(
+            select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == claim.run)
+        )
+        row = connection.execute(select(task.c.gained, task.c.fruitless).where(task.c.id == claim.task)).one()
+        gained = (furthest or 0) > row.gained
+        fruitless = 0 if gained or outcome == "interrupted" else row.fruitless + 1
+        connection.execute(
+            update(task)
+            .where(task.c.id == claim.task)
+            .values(gained=max(furthest or 0, row.gained), fruitless=fruitless)
+        )
+        says = "was asked to end" if outcome == "interrupted" else "vanished"
+        stages.note(
+            connection,
+            claim.project,
+            claim.run,
+            f"The engine of attempt {number} {says}; going on from step {furthest or 0}.",
+            "warning",
+        )
+    if fruitless >= work.settings.max_fruitless_attempts:
+        raise Problem("engine_crashed", detail=_last_words(folder), tries=fruitless)
+
+
+def _last_words(folder: AttemptFolder) -> str:
+    """The last line of the engine's log, for the person who must find out why."""
+    try:
+        lines = folder.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return "it wrote no log"
+    return lines[-1][:300] if lines else "its log is empty"

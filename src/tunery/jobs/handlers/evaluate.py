@@ -1,0 +1,130 @@
+"""Judges base against tuned on held-out rows, by an engine."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from tunery.core.attempt import AttemptFolder
+from tunery.core.clock import now_us
+from tunery.core.errors import Problem
+from tunery.core.ids import new_id
+from tunery.db.engine import reading
+from tunery.db.tables import evaluation, run
+from tunery.jobs import stages
+from tunery.jobs.attempts import Ended, Interrupted, drive, end_attempt
+from tunery.jobs.handlers.point import Work
+from tunery.jobs.prepare import held_out_rows
+from tunery.jobs.queue import Claim, finish, give_back
+from tunery.schemas.engine import EngineInput, EngineSpec, EvaluationResult
+from tunery.schemas.run import ResolvedSpec
+
+API_VERSION = 1
+USES_ENGINE = True
+
+
+def work(work: Work) -> None:
+    claim = work.claim
+    assert claim.run is not None
+    with reading(work.engine) as connection:
+        row = connection.execute(select(run).where(run.c.id == claim.run)).one()
+    resolved = ResolvedSpec.model_validate(row.resolved)
+    _begin(work, row.evaluation_id, resolved)
+    rows = held_out_rows(work, row.inputs, resolved)
+    threads = resolved.spec.resources.threads or work.settings.engine_threads
+
+    def lay_out(folder: AttemptFolder, number: int) -> None:
+        trained = AttemptFolder(Path(row.result["folder"]))
+        inputs = EngineInput(
+            kind="evaluate",
+            attempt=number,
+            token=claim.token,
+            base_model=row.inputs["base_model"],
+            adapter=str(trained.output),
+            evaluate=str(rows),
+            threads=threads,
+        )
+        spec = EngineSpec(run=row.id, resolved=resolved)
+        folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
+
+    try:
+        ended = drive(work, "evaluate", resolved.spec.resources.launcher, threads, lay_out)
+    except Interrupted:
+        with work.writing() as connection:
+            give_back(connection, claim, None)
+        return
+    _finish(work, ended)
+
+
+def _begin(work: Work, existing: str | None, resolved: ResolvedSpec) -> None:
+    claim = work.claim
+    assert claim.run is not None
+    wanted = resolved.spec.evaluate
+    assert wanted.dataset is not None
+    with work.writing() as connection:
+        stages.mark(connection, claim.run, "evaluate", "running")
+        if existing is not None:
+            return
+        id = new_id("eval")
+        connection.execute(
+            evaluation.insert().values(
+                id=id,
+                project_id=claim.project,
+                run_id=claim.run,
+                dataset=f"{wanted.dataset.dataset}@{wanted.dataset.version}",
+                metrics=wanted.metrics,
+                state="running",
+                created=now_us(),
+            )
+        )
+        connection.execute(update(run).where(run.c.id == claim.run).values(evaluation_id=id))
+
+
+def _finish(work: Work, ended: Ended) -> None:
+    claim = work.claim
+    assert claim.run is not None
+    result = EvaluationResult.model_validate(ended.result)
+    blob = work.blobs.put_file(ended.folder.rows) if result.status == "succeeded" else None
+    with work.writing() as connection:
+        end_attempt(connection, work, ended.number, result.status)
+        connection.execute(
+            update(evaluation)
+            .where(evaluation.c.run_id == claim.run)
+            .values(
+                state=result.status,
+                result=result.model_dump(mode="json"),
+                rows_blob=blob,
+                error=result.error,
+            )
+        )
+        if result.status == "succeeded":
+            finish(connection, claim, "succeeded")
+            stages.mark(connection, claim.run, "evaluate", "succeeded")
+            stages.go_on(connection, claim.project, claim.run)
+        elif result.status == "failed":
+            problem = result.error or Problem("engine_failed", detail="it gave no reason").as_dict()
+            finish(connection, claim, "failed", reason=problem)
+            stages.fail(connection, claim.project, claim.run, "evaluate", problem)
+        else:
+            _leave_off(connection, claim, result.status)
+
+
+def _leave_off(connection: Connection, claim: Claim, status: str) -> None:
+    """Somebody stopped, paused or cancelled while the trained model was being judged."""
+    assert claim.run is not None
+    if status == "paused":
+        finish(connection, claim, "succeeded")
+        stages.mark(connection, claim.run, "evaluate", "waiting")
+        stages.end(connection, claim.project, claim.run, "paused")
+    else:
+        finish(connection, claim, "cancelled")
+        stages.mark(connection, claim.run, "evaluate", "skipped")
+        stages.end(connection, claim.project, claim.run, "stopped" if status == "stopped" else "cancelled")
+
+
+def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:
+    assert claim.run is not None
+    connection.execute(
+        update(evaluation).where(evaluation.c.run_id == claim.run).values(state="failed", error=problem)
+    )
+    stages.fail(connection, claim.project, claim.run, "evaluate", problem)

@@ -1,0 +1,137 @@
+"""Imports an uploaded file as a dataset version: every row read, good ones stored, bad ones set aside."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy import Connection, select, update
+
+from tunery.core.clock import now_us
+from tunery.core.errors import Problem
+from tunery.data.check import check_file
+from tunery.data.formats.point import FORMATS, Format
+from tunery.data.store import VersionReader, VersionWriter
+from tunery.db.tables import dataset, dataset_version
+from tunery.jobs.handlers.point import Work
+from tunery.jobs.queue import Claim, finish
+from tunery.schemas.dataset import CheckReport
+
+API_VERSION = 1
+USES_ENGINE = False
+_TELL_SECONDS = 0.5
+
+
+def work(work: Work) -> None:
+    payload = work.claim.payload
+    upload = Path(payload["path"])
+    with tempfile.TemporaryFile(dir=upload.parent) as quarantine:
+        report, format = _check(work, upload, quarantine)
+        if report.rows_rejected and not payload["accept_bad_rows"]:
+            _refuse(work, report, quarantine)
+        else:
+            _keep(work, upload, report, format, quarantine)
+    upload.unlink(missing_ok=True)
+
+
+def _check(work: Work, upload: Path, quarantine: BinaryIO) -> tuple[CheckReport, Format]:
+    """Read every row; store none yet: what is refused must not leave blobs behind."""
+    payload = work.claim.payload
+    size = max(upload.stat().st_size, 1)
+    told = time.monotonic()
+
+    def progress(bytes: int, rows: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            work.report({"stage": "checking", "done": bytes, "total": size, "rows": rows})
+
+    report = check_file(
+        upload,
+        payload["format"],
+        name=payload["filename"],
+        on_bad=lambda line: _write(quarantine, line),
+        progress=progress,
+    )
+    if report.rows_accepted == 0 and payload["accept_bad_rows"]:
+        raise Problem("no_rows", path=payload["filename"])
+    return report, FORMATS.load(report.format)
+
+
+def _keep(work: Work, upload: Path, report: CheckReport, format: Format, quarantine: BinaryIO) -> None:
+    payload = work.claim.payload
+    work.report({"stage": "storing", "done": 0, "total": report.rows_accepted})
+    with VersionWriter(work.blobs, report.format, format.ROW_KIND, scratch=upload.parent) as writer:
+        check_file(upload, report.format, name=payload["filename"], on_row=writer.append)
+        assert report.content_hash is not None
+        manifest = writer.finish(report.content_hash)
+    bad = _put_quarantine(work, report, quarantine)
+    with work.writing() as connection:
+        connection.execute(
+            update(dataset_version)
+            .where(dataset_version.c.id == payload["version"])
+            .values(
+                state="published" if payload["publish"] else "draft",
+                published=now_us() if payload["publish"] else None,
+                format=report.format,
+                row_kind=format.ROW_KIND,
+                content_hash=report.content_hash,
+                manifest=manifest,
+                quarantine=bad,
+                rows=report.rows_accepted,
+                characters=VersionReader(work.blobs, manifest).manifest.characters,
+                bytes=report.bytes,
+                report=report.model_dump(mode="json"),
+            )
+        )
+        _settle_format(connection, work.claim, report.format)
+        finish(connection, work.claim, "succeeded")
+
+
+def _write(file: BinaryIO, line: bytes) -> None:
+    file.write(line)
+
+
+def _refuse(work: Work, report: CheckReport, quarantine: BinaryIO) -> None:
+    """There are bad rows and the user did not say to go on without them: show them, keep nothing."""
+    problem = Problem("rows_rejected", rejected=report.rows_rejected, read=report.rows_read).as_dict()
+    bad = _put_quarantine(work, report, quarantine)
+    with work.writing() as connection:
+        connection.execute(
+            update(dataset_version)
+            .where(dataset_version.c.id == work.claim.payload["version"])
+            .values(
+                format=report.format,
+                quarantine=bad,
+                bytes=report.bytes,
+                report=report.model_dump(mode="json"),
+            )
+        )
+        _settle_format(connection, work.claim, report.format)
+        finish(connection, work.claim, "failed", reason=problem)
+        failed(connection, work.claim, problem)
+
+
+def _put_quarantine(work: Work, report: CheckReport, quarantine: BinaryIO) -> str | None:
+    if report.rows_rejected == 0:
+        return None
+    quarantine.seek(0)
+    return work.blobs.put_bytes(quarantine.read())
+
+
+def _settle_format(connection: Connection, claim: Claim, found: str) -> None:
+    """A dataset takes the format of its first version."""
+    id = connection.scalar(
+        select(dataset_version.c.dataset_id).where(dataset_version.c.id == claim.payload["version"])
+    )
+    connection.execute(
+        update(dataset).where(dataset.c.id == id, dataset.c.format == "unknown").values(format=found)
+    )
+
+
+def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:
+    connection.execute(
+        update(dataset_version)
+        .where(dataset_version.c.id == claim.payload["version"])
+        .values(state="failed", error=problem)
+    )

@@ -1,0 +1,137 @@
+"""Publishes: copies a trained model to its own place, checks it, and moves the model's pointer to it."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from tunery.core.attempt import AttemptFolder
+from tunery.core.clock import now_us
+from tunery.core.errors import Problem
+from tunery.core.files import fsync_folder, hash_folder
+from tunery.core.folder import DataFolder
+from tunery.core.ids import new_id
+from tunery.db.engine import reading
+from tunery.db.tables import base_model, checkpoint, job, model, model_version, run
+from tunery.jobs import stages
+from tunery.jobs.handlers.point import Work
+from tunery.jobs.queue import Claim, finish
+from tunery.schemas.run import ResolvedSpec
+
+API_VERSION = 1
+USES_ENGINE = False
+
+
+def work(work: Work) -> None:
+    claim = work.claim
+    assert claim.run is not None
+    with reading(work.engine) as connection:
+        row = connection.execute(
+            select(run, job.c.name).join(job, job.c.id == run.c.job_id).where(run.c.id == claim.run)
+        ).one()
+    automatic = not claim.payload.get("by_hand")
+    if automatic:
+        with work.writing() as connection:
+            stages.mark(connection, claim.run, "publish", "running")
+    source, step = _source(work, row, claim.payload.get("step"))
+    with reading(work.engine) as connection:
+        existing = connection.scalar(
+            select(model_version.c.id).where(
+                model_version.c.run_id == claim.run, model_version.c.step == step
+            )
+        )
+    made = existing or _copy(work, row, source, step)
+    with work.writing() as connection:
+        connection.execute(update(run).where(run.c.id == claim.run).values(model_version_id=made))
+        if existing is None:
+            _point_to(connection, claim, row, made, step, work)
+        finish(connection, claim, "succeeded", result={"model_version": made})
+        if automatic:
+            stages.mark(connection, claim.run, "publish", "succeeded")
+            stages.go_on(connection, claim.project, claim.run)
+
+
+def _source(work: Work, row: Row[Any], step: int | None) -> tuple[Path, int]:
+    if step is None:
+        folder = AttemptFolder(Path(row.result["folder"])).output
+        if not folder.exists():
+            raise Problem("not_publishable", run=row.id, detail="its files are gone")
+        return folder, int(row.result["steps"])
+    with reading(work.engine) as connection:
+        found = connection.scalars(
+            select(checkpoint.c.folder)
+            .where(checkpoint.c.run_id == row.id, checkpoint.c.step == step)
+            .order_by(checkpoint.c.attempt.desc())
+        ).all()
+    for folder in found:
+        if Path(folder).exists():
+            return Path(folder), step
+    raise Problem("not_publishable", run=row.id, detail=f"the checkpoint of step {step} was trimmed")
+
+
+def _copy(work: Work, row: Row[Any], source: Path, step: int) -> str:
+    """Copy the model's files (not the optimizer's) aside, then rename: whole or absent."""
+    id = new_id("mv")
+    target = DataFolder(work.settings.folder).models / id
+    aside = target.with_name(f".{id}")
+    aside.mkdir(parents=True)
+    try:
+        for path in sorted(source.iterdir()):
+            if path.is_file() and not path.name.startswith("training_"):
+                shutil.copy2(path, aside / path.name)
+        os.rename(aside, target)
+        fsync_folder(target.parent)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise Problem("disk_full", path=str(target.parent)) from error
+    return id
+
+
+def _point_to(connection: Connection, claim: Claim, row: Row[Any], id: str, step: int, work: Work) -> None:
+    """Insert the version and move the pointer, in the transaction that ends the task."""
+    resolved = ResolvedSpec.model_validate(row.resolved)
+    name = claim.payload.get("name") or resolved.spec.publish.name or row.name
+    folder = DataFolder(work.settings.folder).models / id
+    found = connection.execute(
+        select(model).where(model.c.project_id == claim.project, model.c.name == name).with_for_update()
+    ).one_or_none()
+    model_id = found.id if found else new_id("model")
+    version = (found.latest if found else 0) + 1
+    if found is None:
+        connection.execute(
+            model.insert().values(id=model_id, project_id=claim.project, name=name, created=now_us())
+        )
+    connection.execute(
+        model_version.insert().values(
+            id=id,
+            project_id=claim.project,
+            model_id=model_id,
+            version=version,
+            kind="adapter" if (folder / "adapter_config.json").exists() else "full",
+            base_model=row.base_model,
+            base_path=row.inputs["base_model"],
+            folder=str(folder),
+            run_id=row.id,
+            step=step,
+            lineage={"datasets": list(resolved.data_hashes), "hashes": resolved.data_hashes},
+            evaluation_id=row.evaluation_id,
+            content_hash=hash_folder(folder),
+            bytes=sum(path.stat().st_size for path in folder.iterdir()),
+            licence=connection.scalar(
+                select(base_model.c.licence).where(
+                    base_model.c.project_id == claim.project, base_model.c.name == row.base_model
+                )
+            ),
+            created=now_us(),
+        )
+    )
+    connection.execute(update(model).where(model.c.id == model_id).values(latest=version))
+    stages.note(connection, claim.project, row.id, f"Published as {name}:{version}.")
+
+
+def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:
+    assert claim.run is not None
+    if not claim.payload.get("by_hand"):
+        stages.fail(connection, claim.project, claim.run, "publish", problem)

@@ -1,0 +1,91 @@
+"""Trains: lays out the rows, drives engines to a result, and starts the run's next stage."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from tunery.core.attempt import AttemptFolder, checkpoint_folders
+from tunery.core.errors import Problem
+from tunery.db.engine import reading
+from tunery.db.tables import run
+from tunery.jobs import stages
+from tunery.jobs.attempts import Ended, Interrupted, drive, end_attempt
+from tunery.jobs.handlers.point import Work
+from tunery.jobs.prepare import training_rows
+from tunery.jobs.queue import Claim, finish, give_back
+from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
+from tunery.schemas.run import ResolvedSpec
+
+API_VERSION = 1
+USES_ENGINE = True
+
+
+def work(work: Work) -> None:
+    claim = work.claim
+    assert claim.run is not None
+    with reading(work.engine) as connection:
+        row = connection.execute(select(run).where(run.c.id == claim.run)).one()
+    resolved = ResolvedSpec.model_validate(row.resolved)
+    with work.writing() as connection:
+        stages.mark(connection, claim.run, "prepare", "running")
+    train, validation = training_rows(work, row.inputs, resolved)
+    with work.writing() as connection:
+        stages.mark(connection, claim.run, "prepare", "succeeded")
+        stages.mark(connection, claim.run, "train", "running")
+
+    threads = resolved.spec.resources.threads or work.settings.engine_threads
+
+    def lay_out(folder: AttemptFolder, number: int) -> None:
+        inputs = EngineInput(
+            kind="train",
+            attempt=number,
+            token=claim.token,
+            base_model=row.inputs["base_model"],
+            train=[str(train)],
+            validation=None if validation is None else str(validation),
+            resume_from=[str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
+            threads=threads,
+        )
+        spec = EngineSpec(run=row.id, resolved=resolved)
+        folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
+
+    try:
+        ended = drive(work, "train", resolved.spec.resources.launcher, threads, lay_out)
+    except Interrupted:
+        with work.writing() as connection:
+            give_back(connection, claim, None)
+        return
+    _finish(work, row, ended)
+
+
+def _finish(work: Work, row: Row[Any], ended: Ended) -> None:
+    claim = work.claim
+    result = TrainResult.model_validate(ended.result)
+    with work.writing() as connection:
+        end_attempt(connection, work, ended.number, result.status)
+        kept = {**result.model_dump(mode="json"), "attempt": ended.number, "folder": str(ended.folder.path)}
+        connection.execute(update(run).where(run.c.id == row.id).values(result=kept))
+        if result.status == "succeeded":
+            finish(connection, claim, "succeeded")
+            stages.mark(connection, row.id, "train", "succeeded")
+            stages.go_on(connection, claim.project, row.id)
+        elif result.status == "failed":
+            problem = result.error or Problem("engine_failed", detail="it gave no reason").as_dict()
+            finish(connection, claim, "failed", reason=problem)
+            stages.fail(connection, claim.project, row.id, "train", problem)
+        elif result.status == "cancelled":
+            finish(connection, claim, "cancelled")
+            stages.end(connection, claim.project, row.id, "cancelled")
+        elif result.status == "stopped":
+            finish(connection, claim, "succeeded")
+            stages.mark(connection, row.id, "train", "succeeded")
+            stages.end(connection, claim.project, row.id, "stopped")
+        else:
+            finish(connection, claim, "succeeded")
+            stages.mark(connection, row.id, "train", "waiting")
+            stages.end(connection, claim.project, row.id, "paused")
+
+
+def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:
+    assert claim.run is not None
+    stages.fail(connection, claim.project, claim.run, "train", problem)

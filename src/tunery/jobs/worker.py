@@ -1,0 +1,171 @@
+"""The worker: claims tasks, runs their handlers in threads, renews its claims.
+
+Engines it starts outlive it; the next worker takes them over. It doesn't know what a task does.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+import traceback
+from dataclasses import asdict
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
+
+from tunery.blobs.point import BlobStore
+from tunery.core.clock import now_us
+from tunery.core.errors import Problem
+from tunery.core.ids import new_id
+from tunery.core.process import ProcessIdentity
+from tunery.core.settings import ServerSettings
+from tunery.db.engine import reading, writing
+from tunery.db.tables import worker
+from tunery.jobs import queue
+from tunery.jobs.handlers.point import HANDLERS, Work
+from tunery.jobs.queue import Claim, Fenced
+
+_LOG = logging.getLogger("tunery.worker")
+_IDLE_SECONDS = 0.2
+_PATIENCE_SECONDS = 1.0
+_ENGINE_SLOTS = 1
+_OTHER_SLOTS = 2
+
+
+class Worker:
+    """One worker process's work. `run` returns after `close`."""
+
+    def __init__(self, engine: Engine, settings: ServerSettings, blobs: BlobStore) -> None:
+        self.id = new_id("worker")
+        self._engine = engine
+        self._settings = settings
+        self._blobs = blobs
+        self._closing = threading.Event()
+        self._held: dict[str, tuple[Work, threading.Thread]] = {}
+        handlers = dict(HANDLERS.all())
+        self._engine_kinds = [kind for kind, handler in handlers.items() if handler.USES_ENGINE]
+        self._other_kinds = [kind for kind, handler in handlers.items() if not handler.USES_ENGINE]
+
+    def close(self) -> None:
+        """Ask to end: engines save, tasks go back to the queue."""
+        self._closing.set()
+
+    def run(self) -> None:
+        """Work until closed."""
+        self._register()
+        self._free_the_dead()
+        heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        heart.start()
+        while not self._closing.is_set():
+            self._forget_finished()
+            try:
+                claimed = self._claim_one()
+            except OperationalError as error:
+                _LOG.warning("the database can't be used; no task is claimed: %s", error.orig)
+                claimed = False
+            if not claimed:
+                self._closing.wait(_IDLE_SECONDS)
+        for work, _ in list(self._held.values()):
+            work.closing.set()
+        for _, thread in list(self._held.values()):
+            thread.join()
+
+    def _register(self) -> None:
+        identity = ProcessIdentity.of(os.getpid())
+        assert identity is not None
+        with writing(self._engine) as connection:
+            connection.execute(
+                worker.insert().values(
+                    id=self.id, boot=identity.boot, pid=identity.pid, started=identity.started, seen=now_us()
+                )
+            )
+
+    def _free_the_dead(self) -> None:
+        """A worker of this boot whose process is gone will not renew: don't wait for its lease."""
+        boot = asdict(ProcessIdentity.of(os.getpid()) or ProcessIdentity(0, 0, ""))["boot"]
+        with reading(self._engine) as connection:
+            known = connection.execute(
+                select(worker).where(worker.c.boot == boot, worker.c.id != self.id)
+            ).all()
+        for other in known:
+            if not ProcessIdentity(other.pid, other.started, other.boot).alive():
+                queue.expire_leases_of(self._engine, other.id)
+                with writing(self._engine) as connection:
+                    connection.execute(worker.delete().where(worker.c.id == other.id))
+
+    def _claim_one(self) -> bool:
+        busy = sum(work.claim.kind in self._engine_kinds for work, _ in self._held.values())
+        kinds: list[str] = []
+        if busy < _ENGINE_SLOTS:
+            kinds += self._engine_kinds
+        if len(self._held) - busy < _OTHER_SLOTS:
+            kinds += self._other_kinds
+        claim = queue.claim(self._engine, self.id, kinds, self._settings.lease_seconds) if kinds else None
+        if claim is None:
+            return False
+        work = Work(claim, self._engine, self._settings, self._blobs)
+        thread = threading.Thread(target=_perform, args=(work,), name=claim.task)
+        self._held[claim.task] = (work, thread)
+        thread.start()
+        return True
+
+    def _forget_finished(self) -> None:
+        for id, (_, thread) in list(self._held.items()):
+            if not thread.is_alive():
+                del self._held[id]
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(self._settings.heartbeat_seconds)
+            try:
+                self._renew()
+            except OperationalError as error:
+                _LOG.warning("the database can't be used; no lease is renewed: %s", error.orig)
+
+    def _renew(self) -> None:
+        for work, thread in list(self._held.values()):
+            if thread.is_alive() and not queue.renew(self._engine, work.claim, self._settings.lease_seconds):
+                work.lost.set()
+        with writing(self._engine) as connection:
+            connection.execute(update(worker).where(worker.c.id == self.id).values(seen=now_us()))
+
+
+def _perform(work: Work) -> None:
+    """Run a task's handler to its end. A handler can be begun again: what it left open it takes up."""
+    claim = work.claim
+    handler = HANDLERS.load(claim.kind)
+    try:
+        while True:
+            try:
+                handler.work(work)
+                return
+            except OperationalError as error:
+                _LOG.warning("the database can't be used; %s waits: %s", claim.task, error.orig)
+                time.sleep(_PATIENCE_SECONDS)
+    except Fenced:
+        _LOG.warning("lost the claim on %s", claim.task)
+    except Problem as problem:
+        _fail(work, claim, problem)
+    except Exception:
+        _LOG.exception("task %s broke", claim.task)
+        reference = new_id("ref")
+        _LOG.error("reference %s: %s", reference, traceback.format_exc())
+        _fail(work, claim, Problem("internal", reference=reference))
+
+
+def _fail(work: Work, claim: Claim, problem: Problem) -> None:
+    try:
+        with work.writing() as connection:
+            queue.finish(connection, claim, "failed", reason=problem.as_dict())
+            HANDLERS.load(claim.kind).failed(connection, claim, problem.as_dict())
+    except Fenced:
+        _LOG.warning("lost the claim on %s while failing it", claim.task)
+
+
+def run_until_signalled(engine: Engine, settings: ServerSettings, blobs: BlobStore) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    this = Worker(engine, settings, blobs)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: this.close())
+    this.run()

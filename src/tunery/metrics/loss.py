@@ -1,0 +1,16 @@
+"""How surprised the model is by the expected answer: nats per token."""
+
+from typing import Literal
+
+from tunery.metrics.point import Answer
+
+API_VERSION = 1
+TITLE = "Loss"
+HELP = "Mean negative log-likelihood per token of the expected answer, in nats; 0 = certain of it."
+HIGHER_IS_BETTER = False
+NEEDS: Literal["generated", "nll"] = "nll"
+
+
+def score(answer: Answer) -> float:
+    """Nats per token of this row; 0 for an empty answer."""
+    return answer.nll / answer.tokens if answer.tokens else 0.0

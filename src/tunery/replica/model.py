@@ -1,0 +1,148 @@
+"""A base model in memory with the adapters loaded on it. Used by one thread only.
+
+Knows no requests. An adapter that isn't loaded is an error here, never quietly the base model.
+
+Shapes: B rows, T new tokens, L columns of the cache, V words of the vocabulary.
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from peft import LoraConfig, PeftModel, PeftModelForCausalLM
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+from tunery.core.errors import Problem
+
+_BASE = "__base__"
+"""What PEFT calls a row without an adapter."""
+_CACHE_SHARE = 0.5
+"""How much of the memory free after loading the caches of all answers may take."""
+
+
+class ServedModel:
+    """Computes next-token logits for rows that may each use another adapter."""
+
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+        self._base = model.eval().requires_grad_(False)
+        self._peft: PeftModel | None = None
+        self._inner: dict[str, str] = {}
+        """PEFT's name of each adapter: PyTorch allows no dots in names."""
+        self._loaded = 0
+        self._composed: frozenset[str | None] | None = None
+        self._takes = frozenset(inspect.signature(model.forward).parameters)
+        config: Any = model.config.get_text_config()
+        self.batches: bool = "past_key_values" in self._takes and _keeps_columns(config)
+        """Rows of different answers can share a batch. Models with a running state answer one at a time."""
+        self.cache_tokens = _cache_tokens(config, dtype)
+
+    @property
+    def adapters(self) -> list[str]:
+        return sorted(self._inner)
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Read an adapter. Raises Problem `adapter_unusable`; the model is then as it was."""
+        config = _adapter_config(path)
+        self._loaded += 1
+        inner = f"adapter{self._loaded}"
+        try:
+            if self._peft is None:
+                self._peft = PeftModelForCausalLM(
+                    self._base, config, adapter_name=inner, autocast_adapter_dtype=False
+                )  # pyright: ignore[reportArgumentType]
+            result = self._peft.load_adapter(
+                str(path), adapter_name=inner, torch_device="cpu", autocast_adapter_dtype=False
+            )
+            if wrong := [*result.missing_keys, *result.unexpected_keys]:
+                raise ValueError(f"{len(wrong)} tensors don't fit the base model, such as {wrong[0]}")
+        except (ValueError, RuntimeError, KeyError) as error:
+            if self._peft is not None and inner in self._peft.peft_config:
+                self._peft.delete_adapter(inner)
+            detail = " ".join(str(error).split())[:300]
+            raise Problem("adapter_unusable", path=str(path), detail=detail) from error
+        finally:
+            self._composed = None
+        self._peft.eval()
+        self._inner[name] = inner
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget an adapter; no row may use it any more."""
+        assert self._peft is not None
+        self._peft.delete_adapter(self._inner.pop(name))
+        self._composed = None
+
+    def forward(
+        self,
+        ids_BT: torch.Tensor,
+        adapters: list[str | None],
+        cache: Cache | None,
+        *,
+        positions_BT: torch.Tensor | None = None,
+        mask_BL: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Logits of the token after each row, in float32; the cache grows by T columns."""
+        offered: dict[str, Any] = {
+            "past_key_values": cache,
+            "use_cache": cache is not None,
+            "position_ids": positions_BT,
+            "attention_mask": mask_BL,
+            "logits_to_keep": 1,
+        }
+        inputs = {name: value for name, value in offered.items() if name in self._takes and value is not None}
+        if names := self._compose(adapters):
+            assert self._peft is not None
+            output = self._peft(input_ids=ids_BT, adapter_names=names, **inputs)
+        else:
+            output = self._base(input_ids=ids_BT, **inputs)
+        logits_BV: torch.Tensor = output.logits[:, -1]
+        return logits_BV.float()
+
+    def _compose(self, adapters: list[str | None]) -> list[str] | None:
+        """Make the rows' adapters active; returns a name per row where they differ."""
+        used = frozenset(adapters)
+        if self._peft is None:
+            assert used == {None}
+            return None
+        if used != self._composed:
+            named = [self._inner[name] for name in used if name is not None]
+            tuner: Any = self._peft.base_model
+            if named:
+                tuner.enable_adapter_layers()
+                self._peft.set_adapter(named[0], inference_mode=True)
+            else:
+                tuner.disable_adapter_layers()
+            self._composed = used
+        if len(used) == 1:
+            return None
+        return [_BASE if name is None else self._inner[name] for name in adapters]
+
+
+def _keeps_columns(config: Any) -> bool:
+    """Whether the whole past of a model is keys and values by position."""
+    return all(isinstance(layer, DynamicLayer) for layer in DynamicCache(config=config).layers)
+
+
+def _cache_tokens(config: Any, dtype: torch.dtype) -> int:
+    """How many tokens the caches of all answers may hold together."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes = 2 * config.num_hidden_layers * heads * size * dtype.itemsize
+    return int(psutil.virtual_memory().available * _CACHE_SHARE / token_bytes)
+
+
+def _adapter_config(path: Path) -> LoraConfig:
+    """The adapter's configuration, where this replica can mix it with others in a batch."""
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (path / name).is_file():
+            raise Problem("adapter_unusable", path=str(path), detail=f"{name} is missing")
+    try:
+        config = LoraConfig.from_pretrained(str(path))
+    except (TypeError, ValueError, KeyError) as error:
+        raise Problem("adapter_unusable", path=str(path), detail=str(error)) from error
+    if not isinstance(config, LoraConfig) or config.use_dora:
+        raise Problem("adapter_unusable", path=str(path), detail="only plain LoRA adapters are served")
+    config.inference_mode = True
+    return config

@@ -1,0 +1,55 @@
+"""A replica's life: load the base as the engine does when it evaluates, then answer until told to end."""
+
+import logging
+import time
+from pathlib import Path
+
+import torch
+import uvicorn
+
+from tunery.data.render import ChatRenderer
+from tunery.engine.policy import compute_dtype
+from tunery.engine.weights import load_model
+from tunery.models.folder import inspect_folder, load_family
+from tunery.replica.adapters import Adapters
+from tunery.replica.app import create_app
+from tunery.replica.decoder import Decoder
+from tunery.replica.model import ServedModel
+from tunery.replica.prompts import Prompts
+
+_log = logging.getLogger(__name__)
+
+_CONTEXT_UNKNOWN = 2048
+"""Positions of a model that names no limit."""
+_GRACE_SECONDS = 3
+"""How long answers may go on after SIGTERM."""
+
+
+def run(base: Path, socket: Path, threads: int) -> None:
+    """Serve until SIGTERM. Raises Problem when the folder is no usable model."""
+    begun = time.monotonic()
+    torch.set_num_threads(threads)
+    folder = inspect_folder(base)
+    family = load_family(folder)
+    dtype = compute_dtype()
+    renderer = ChatRenderer.open(folder, family)
+    prompts = Prompts(renderer, folder.limit or _CONTEXT_UNKNOWN)
+    model = ServedModel(load_model(base, dtype, family, generate=True), dtype)
+    decoder = Decoder(model, prompts.token_text)
+    app = create_app(prompts, decoder, Adapters(model, decoder))
+    _log.info(
+        "%s: %d parameters in %s on %d threads, ready after %.1f s",
+        base, folder.parameters, dtype, threads, time.monotonic() - begun,
+    )  # fmt: skip
+    config = uvicorn.Config(
+        app,
+        uds=str(socket),
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        decoder.close()

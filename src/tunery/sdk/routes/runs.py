@@ -1,0 +1,149 @@
+"""Runs: resolve, start, watch, steer."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tunery.core.errors import Problem
+from tunery.schemas.project import Page
+from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
+from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
+from tunery.sdk.spec import SpecLike, to_spec
+from tunery.sdk.stream import RunEvent
+
+TERMINAL = frozenset({"succeeded", "stopped", "failed", "cancelled"})
+
+
+_RUN = as_json(Run)
+_DETAIL = as_json(RunDetail)
+_RUNS = as_json(Page[Run])
+_RESOLVED = as_json(ResolvedSpec)
+_SERIES = as_json(list[MetricSeries])
+_CHECKPOINTS = as_json(list[Checkpoint])
+_LOG = as_json(RunLog)
+_BODIES = as_json(list[dict[str, Any]])
+
+
+def _sent(spec: SpecLike) -> dict[str, Any]:
+    return to_spec(spec).model_dump(mode="json", exclude_unset=True)
+
+
+def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
+    """What a spec would run with: every value and where it comes from. Nothing is started."""
+    return Call("POST", "/api/v1/runs/resolve", _RESOLVED, body=_sent(spec), safe=True)
+
+
+def create(spec: SpecLike, *, idempotency_key: str | None = None) -> Call[RunDetail]:
+    """Start a run. Sent again under the same key, it answers with the run that the first one made."""
+    key = idempotency_key or secrets.token_urlsafe(18)
+    return Call(
+        "POST", "/api/v1/runs", _DETAIL, body=_sent(spec), headers={"Idempotency-Key": key}, safe=True
+    )
+
+
+def list_(
+    *, state: str | None = None, name: str | None = None, limit: int = 20, after: str | None = None
+) -> Call[Page[Run]]:
+    """Runs, newest first."""
+    query = {"state": state, "name": name, "limit": limit, "after": after}
+    return Call("GET", "/api/v1/runs", _RUNS, query=query)
+
+
+def get(run: str) -> Call[RunDetail]:
+    """One run with its frozen spec."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}", _DETAIL)
+
+
+def events(run: str, *, after: int = 0, limit: int = 1000) -> Call[list[RunEvent]]:
+    """Events after the one with id `after`."""
+    path = f"/api/v1/runs/{segment(run)}/events"
+    return Call(
+        "GET",
+        path,
+        lambda answer: [RunEvent.of(body) for body in _BODIES(answer)],
+        query={"after": after, "limit": limit},
+    )
+
+
+def metrics(
+    run: str,
+    names: Sequence[str] = (),
+    *,
+    first_step: int | None = None,
+    last_step: int | None = None,
+    points: int = 1000,
+) -> Call[list[MetricSeries]]:
+    """Curves, thinned to about `points` points; all metrics when none is named."""
+    query = {"name": list(names), "first_step": first_step, "last_step": last_step, "points": points}
+    return Call("GET", f"/api/v1/runs/{segment(run)}/metrics", _SERIES, query=query)
+
+
+def log(run: str, *, offset: int = 0) -> Call[RunLog]:
+    """The engine's log from byte `offset`."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/log", _LOG, query={"offset": offset})
+
+
+def checkpoints(run: str) -> Call[list[Checkpoint]]:
+    """Resumable states of a run."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/checkpoints", _CHECKPOINTS)
+
+
+def stop(run: str) -> Call[Run]:
+    """Finish now and keep the model so far."""
+    return Call("POST", f"/api/v1/runs/{segment(run)}/stop", _RUN)
+
+
+def pause(run: str) -> Call[Run]:
+    """Save and free the machine; `resume` goes on."""
+    return Call("POST", f"/api/v1/runs/{segment(run)}/pause", _RUN)
+
+
+def resume(run: str) -> Call[Run]:
+    """Go on with a paused run."""
+    return Call("POST", f"/api/v1/runs/{segment(run)}/resume", _RUN)
+
+
+def cancel(run: str) -> Call[Run]:
+    """End at once; nothing is kept."""
+    return Call("POST", f"/api/v1/runs/{segment(run)}/cancel", _RUN)
+
+
+def wait(
+    run: str,
+    *,
+    timeout: float | None = None,
+    poll: float = 1.0,
+    progress: Callable[[Run], None] | None = None,
+) -> Flow[RunDetail]:
+    """Wait until a run has ended and return it. Raises the Problem it failed with, or TimeoutError."""
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        found = yield from send(get(run))
+        if progress is not None:
+            progress(found)
+        if found.state == "failed" and found.reason:
+            raise Problem.from_dict(found.reason)
+        if found.state in TERMINAL:
+            return found
+        if end is not None and time.monotonic() > end:
+            raise TimeoutError(f"the run {run} is {found.state} after {timeout} s")
+        yield Pause(poll)
+
+
+class Runs(Resource[S]):
+    """Runs: resolve, start, watch, steer."""
+
+    resolve = endpoint(resolve)
+    create = endpoint(create)
+    list = endpoint(list_)
+    get = endpoint(get)
+    events = endpoint(events)
+    metrics = endpoint(metrics)
+    log = endpoint(log)
+    checkpoints = endpoint(checkpoints)
+    stop = endpoint(stop)
+    pause = endpoint(pause)
+    resume = endpoint(resume)
+    cancel = endpoint(cancel)
+    wait = flow(wait)

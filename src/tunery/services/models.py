@@ -1,0 +1,101 @@
+"""Published models: their versions and lineage, and publishing by hand."""
+
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from tunery.core.errors import Problem
+from tunery.db.tables import checkpoint, evaluation, model, model_version, task
+from tunery.jobs.queue import enqueue
+from tunery.schemas.model import Model, ModelVersion, PublishRequest
+from tunery.schemas.project import Page
+from tunery.schemas.task import Task
+from tunery.services import lists, runs, tasks
+from tunery.services.context import Context
+
+_LIST = "tunery models list"
+
+
+def list_models(ctx: Context, limit: int = 20, after: str | None = None) -> Page[Model]:
+    """Models, newest first."""
+    return lists.page(ctx, model, select(model), lambda row: _model(ctx, row), limit=limit, after=after)
+
+
+def get_model(ctx: Context, name: str) -> Model:
+    """By name or id. Raises Problem `not_found`."""
+    return _model(ctx, _need(ctx, name))
+
+
+def list_versions(ctx: Context, name: str) -> list[ModelVersion]:
+    """All versions, newest first."""
+    row = _need(ctx, name)
+    found = ctx.conn.execute(
+        select(model_version)
+        .where(model_version.c.model_id == row.id)
+        .order_by(model_version.c.version.desc())
+    )
+    return [_version(ctx, row.name, version) for version in found]
+
+
+def publish(ctx: Context, request: PublishRequest) -> Task:
+    """Queue the publishing of a run's model, or of one of its checkpoints.
+
+    Raises Problem `not_publishable` when there is neither.
+    """
+    row = runs.need_run(ctx, request.run)
+    if request.step is not None:
+        found = ctx.conn.scalar(
+            select(checkpoint.c.id).where(checkpoint.c.run_id == row.id, checkpoint.c.step == request.step)
+        )
+        if found is None:
+            raise Problem(
+                "not_publishable", run=row.id, detail=f"it has no checkpoint at step {request.step}"
+            )
+    elif row.result is None or row.result.get("output") is None:
+        raise Problem("not_publishable", run=row.id, detail=f"it is {row.state} and left no model")
+    payload = {"by_hand": True, "name": request.name, "step": request.step}
+    id = enqueue(ctx.conn, "publish", ctx.project, payload, row.id)
+    return tasks.from_row(ctx.conn.execute(select(task).where(task.c.id == id)).one())
+
+
+def _need(ctx: Context, name: str) -> Row[Any]:
+    row = ctx.conn.execute(
+        select(model).where(model.c.project_id == ctx.project, (model.c.name == name) | (model.c.id == name))
+    ).one_or_none()
+    if row is None:
+        raise Problem("not_found", noun="model", name=name, list=_LIST)
+    return row
+
+
+def _model(ctx: Context, row: Row[Any]) -> Model:
+    latest = ctx.conn.execute(
+        select(model_version).where(model_version.c.model_id == row.id, model_version.c.version == row.latest)
+    ).one_or_none()
+    return Model(
+        id=row.id,
+        name=row.name,
+        created=row.created,
+        latest=None if latest is None else _version(ctx, row.name, latest),
+    )
+
+
+def _version(ctx: Context, name: str, row: Row[Any]) -> ModelVersion:
+    scores = None
+    if row.evaluation_id is not None:
+        result = ctx.conn.scalar(select(evaluation.c.result).where(evaluation.c.id == row.evaluation_id))
+        scores = None if result is None else {"base": result["base"], "tuned": result["tuned"]}
+    return ModelVersion(
+        model=name,
+        version=row.version,
+        kind=row.kind,
+        base_model=row.base_model,
+        run=row.run_id,
+        step=row.step,
+        dataset_versions=row.lineage["datasets"],
+        evaluation=row.evaluation_id,
+        scores=scores,
+        content_hash=row.content_hash,
+        bytes=row.bytes,
+        licence=row.licence,
+        created=row.created,
+    )

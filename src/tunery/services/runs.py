@@ -1,0 +1,326 @@
+"""Runs: submit, follow, stop, pause, resume, cancel."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Row, func, select, update
+
+from tunery.core.attempt import attempt_folder
+from tunery.core.clock import now_us
+from tunery.core.errors import Problem
+from tunery.core.ids import new_id
+from tunery.db.curves import points_after, read_series
+from tunery.db.tables import checkpoint, dataset, dataset_version, event, job, model, model_version, run, task
+from tunery.jobs import stages
+from tunery.jobs.queue import enqueue
+from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
+from tunery.launch.point import LAUNCHERS
+from tunery.schemas.project import Page
+from tunery.schemas.run import (
+    Checkpoint,
+    DataRef,
+    MetricSeries,
+    Progress,
+    ResolvedSpec,
+    Run,
+    RunDetail,
+    RunSpec,
+    Stage,
+)
+from tunery.services import base_models, datasets, lists
+from tunery.services.context import Context
+from tunery.services.resolve import DataFacts
+from tunery.services.resolve import resolve as resolve_spec
+
+Verb = Literal["stop", "pause", "resume", "cancel"]
+_LIST = "tunery runs list"
+_LOG_BYTES = 200_000
+
+
+def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
+    """What would run: every value filled in. Raises the Problem that submitting would."""
+    return _resolve(ctx, spec)[0]
+
+
+def submit(ctx: Context, spec: RunSpec) -> RunDetail:
+    """Freeze the spec, and queue it as the next run of its name."""
+    resolved, inputs = _resolve(ctx, spec)
+    name = resolved.spec.name
+    assert name is not None
+    job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
+    if job_id is None:
+        job_id = new_id("job")
+        ctx.conn.execute(
+            job.insert().values(
+                id=job_id,
+                project_id=ctx.project,
+                name=name,
+                task=spec.task,
+                description=spec.description,
+                created=now_us(),
+            )
+        )
+    number = (ctx.conn.scalar(select(func.max(run.c.number)).where(run.c.job_id == job_id)) or 0) + 1
+    id = new_id("run")
+    ctx.conn.execute(
+        run.insert().values(
+            id=id,
+            project_id=ctx.project,
+            job_id=job_id,
+            number=number,
+            state="queued",
+            method=spec.method,
+            base_model=spec.base_model,
+            resolved=resolved.model_dump(mode="json"),
+            inputs=inputs,
+            stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
+            progress=Progress().model_dump(),
+            created=now_us(),
+        )
+    )
+    stages.note(ctx.conn, ctx.project, id, f"{name} run {number} is queued.")
+    enqueue(ctx.conn, "train", ctx.project, {}, id)
+    return get_run(ctx, id)
+
+
+def list_runs(
+    ctx: Context,
+    *,
+    state: str | None = None,
+    name: str | None = None,
+    limit: int = 20,
+    after: str | None = None,
+) -> Page[Run]:
+    """Runs, newest first."""
+    query = select(run, job.c.name, job.c.description).join(job, job.c.id == run.c.job_id)
+    if state is not None:
+        query = query.where(run.c.state == state)
+    if name is not None:
+        query = query.where(job.c.name == name)
+    return lists.page(ctx, run, query, lambda row: Run(**_fields(ctx, row)), limit=limit, after=after)
+
+
+def get_run(ctx: Context, id: str) -> RunDetail:
+    """One run with its frozen spec. Raises Problem `not_found`."""
+    row = need_run(ctx, id)
+    return RunDetail(**_fields(ctx, row), resolved=ResolvedSpec.model_validate(row.resolved))
+
+
+def ask(ctx: Context, id: str, verb: Verb) -> Run:
+    """Stop and keep, pause, resume or cancel. Raises Problem `not_in_state` when the run is past that."""
+    row = need_run(ctx, id)
+    if verb == "resume":
+        _resume(ctx, row)
+    elif row.state == "running":
+        ctx.conn.execute(update(run).where(run.c.id == id).values(want=verb))
+        stages.note(ctx.conn, ctx.project, id, f"Asked to {verb}.")
+    else:
+        _ask_idle(ctx, row, verb)
+    return get_run(ctx, id)
+
+
+def events(ctx: Context, id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+    """What happened after event number `after`, in order, metrics included; each body carries its number as `id`."""
+    need_run(ctx, id)
+    stored = ctx.conn.execute(
+        select(event).where(event.c.run_id == id, event.c.seq > after).order_by(event.c.seq).limit(limit)
+    )
+    found: dict[int, dict[str, Any]] = {row.seq: {**row.body, "id": row.seq} for row in stored}
+    for attempt, point in points_after(ctx.conn, id, after):
+        body = found.setdefault(
+            point.seq,
+            {
+                "v": 1,
+                "type": "metric",
+                "id": point.seq,
+                "attempt": attempt,
+                "step": point.step,
+                "time": point.time,
+                "values": {},
+            },
+        )
+        body["values"][point.name] = point.value
+    return [found[seq] for seq in sorted(found)][:limit]
+
+
+def metrics(
+    ctx: Context,
+    id: str,
+    names: list[str] | None = None,
+    first_step: int = 0,
+    last_step: int | None = None,
+    points: int = 1000,
+) -> list[MetricSeries]:
+    """Curves, thinned to about `points` each."""
+    need_run(ctx, id)
+    return read_series(ctx.conn, id, names or [], first_step, last_step, points)
+
+
+def checkpoints(ctx: Context, id: str) -> list[Checkpoint]:
+    """Checkpoints that are still there, newest first."""
+    need_run(ctx, id)
+    rows = ctx.conn.execute(
+        select(checkpoint).where(checkpoint.c.run_id == id).order_by(checkpoint.c.created.desc())
+    )
+    return [
+        Checkpoint(
+            run=id, attempt=row.attempt, step=row.step, created=row.created, bytes=row.bytes, hash=row.hash
+        )
+        for row in rows
+        if Path(row.folder).exists()
+    ]
+
+
+def log(ctx: Context, id: str, offset: int = 0) -> dict[str, Any]:
+    """The log of the newest attempt from a byte offset: {text, offset, attempt}."""
+    row = need_run(ctx, id)
+    kind = ctx.conn.scalar(
+        select(task.c.kind).where(task.c.run_id == id).order_by(task.c.created.desc()).limit(1)
+    )
+    stage = "evaluate" if kind == "evaluate" else "train"
+    path = attempt_folder(ctx.folder, id, row.attempt, stage).log
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            text = file.read(_LOG_BYTES)
+    except FileNotFoundError:
+        text = b""
+    return {
+        "text": text.decode("utf-8", errors="replace"),
+        "offset": offset + len(text),
+        "attempt": row.attempt,
+    }
+
+
+def ended(run_state: str) -> bool:
+    """Nothing more will happen to a run in this state."""
+    return run_state in RUN_ENDED
+
+
+def need_run(ctx: Context, id: str) -> Row[Any]:
+    """The table's row of a run, with its job's name. Raises Problem `not_found`."""
+    row = ctx.conn.execute(
+        select(run, job.c.name, job.c.description)
+        .join(job, job.c.id == run.c.job_id)
+        .where(run.c.id == id, run.c.project_id == ctx.project)
+    ).one_or_none()
+    if row is None:
+        raise Problem("not_found", noun="run", name=id, list=_LIST)
+    return row
+
+
+def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
+    """A verb for a run that no engine works on."""
+    targets = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
+    if verb == "pause" and row.state == "paused":
+        return
+    if verb == "stop" and row.result is None:
+        verb = "cancel"
+    waiting = ctx.conn.scalars(
+        select(task.c.id).where(task.c.run_id == row.id, task.c.state.not_in(TASK_ENDED))
+    )
+    for id in list(waiting):
+        move_task(ctx.conn, id, "cancelled")
+    if not move_run(ctx.conn, row.id, targets[verb]):  # pyright: ignore[reportArgumentType]
+        raise Problem(
+            "not_in_state", noun="Run", name=row.id, state=row.state, verb=verb, needed="queued or running"
+        )
+    stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
+
+
+def _resume(ctx: Context, row: Row[Any]) -> None:
+    if not move_run(ctx.conn, row.id, "queued", come_from="paused", want="run", reason=None):
+        raise Problem(
+            "not_in_state", noun="Run", name=row.id, state=row.state, verb="resume", needed="paused"
+        )
+    planned = [Stage.model_validate(stage) for stage in row.stages]
+    kind = next((one.name for one in planned if one.state == "waiting" and one.name != "prepare"), "train")
+    enqueue(ctx.conn, kind, ctx.project, {}, row.id)
+    stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
+
+
+def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
+    """The resolved spec, and the inputs fixed with it."""
+    LAUNCHERS.load(spec.resources.launcher)
+    base, base_hash = base_models.find_folder(ctx, spec.base_model)
+    train = [_version(ctx, ref) for ref in spec.data.train]
+    validation = None if spec.data.validation is None else _version(ctx, spec.data.validation)
+    held_out = None if spec.evaluate.dataset is None else _version(ctx, spec.evaluate.dataset)
+    pinned = spec.model_copy(
+        update={
+            "data": spec.data.model_copy(
+                update={
+                    "train": [_pin(row) for row in train],
+                    "validation": None if validation is None else _pin(validation),
+                }
+            ),
+            "evaluate": spec.evaluate.model_copy(
+                update={"dataset": None if held_out is None else _pin(held_out)}
+            ),
+        }
+    )
+    resolved = resolve_spec(
+        pinned,
+        base=base,
+        base_hash=base_hash,
+        train=[_facts(row) for row in train],
+        validation=None if validation is None else _facts(validation),
+        held_out=None if held_out is None else _facts(held_out),
+        minimum_rows=ctx.settings.minimum_rows,
+    )
+    inputs = {
+        "base_model": str(base.path),
+        "train": [row.manifest for row in train],
+        "validation": None if validation is None else validation.manifest,
+        "held_out": None if held_out is None else held_out.manifest,
+    }
+    return resolved, inputs
+
+
+def _version(ctx: Context, ref: DataRef) -> Row[Any]:
+    if ref.dataset is None:
+        raise Problem(
+            "spec_invalid", detail=f"A run on the server takes datasets by name, not the path {ref.path}."
+        )
+    found = datasets.version_row(ctx, ref.dataset, ref.version, published=True)
+    return ctx.conn.execute(
+        select(dataset_version, dataset.c.name)
+        .join(dataset, dataset.c.id == dataset_version.c.dataset_id)
+        .where(dataset_version.c.id == found.id)
+    ).one()
+
+
+def _pin(row: Row[Any]) -> DataRef:
+    return DataRef(dataset=row.name, version=row.version)
+
+
+def _facts(row: Row[Any]) -> DataFacts:
+    return DataFacts(f"{row.name}@{row.version}", row.format, row.row_kind, row.rows, row.content_hash)
+
+
+def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
+    published = None
+    if row.model_version_id is not None:
+        published = ctx.conn.execute(
+            select(model.c.name, model_version.c.version)
+            .join(model, model.c.id == model_version.c.model_id)
+            .where(model_version.c.id == row.model_version_id)
+        ).one()
+    return {
+        "id": row.id,
+        "name": row.name,
+        "number": row.number,
+        "description": row.description,
+        "state": row.state,
+        "reason": row.reason,
+        "method": row.method,
+        "base_model": row.base_model,
+        "progress": row.progress,
+        "stages": row.stages,
+        "attempt": row.attempt,
+        "created": row.created,
+        "started": row.started,
+        "ended": row.ended,
+        "model": None if published is None else f"{published.name}:{published.version}",
+        "evaluation": row.evaluation_id,
+    }

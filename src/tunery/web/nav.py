@@ -1,0 +1,39 @@
+"""The rooms of the console: every module of the folder `rooms` is one.
+
+A room has a `router` and, when it belongs into the navigation, a `NAV`.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Nav:
+    """A room's entry in the navigation."""
+
+    order: int
+    label: str
+    href: str
+    icon: str
+
+    def holds(self, path: str) -> bool:
+        """The path is in this room."""
+        return path == self.href if self.href == "/" else path == self.href or path.startswith(self.href + "/")
+
+
+def rooms() -> Iterator[ModuleType]:
+    """All rooms, by name."""
+    package = importlib.import_module("tunery.web.rooms")
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        yield importlib.import_module(f"tunery.web.rooms.{module.name}")
+
+
+@cache
+def entries() -> tuple[Nav, ...]:
+    """The navigation, in order."""
+    found = (getattr(room, "NAV", None) for room in rooms())
+    return tuple(sorted((nav for nav in found if nav is not None), key=lambda nav: nav.order))

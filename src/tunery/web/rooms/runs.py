@@ -1,0 +1,121 @@
+"""Runs: the list, and one run with its curves, log, events, evaluation and settings."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Form, Query
+from starlette.responses import Response
+
+from tunery.core.errors import Problem
+from tunery.schemas.model import PublishRequest
+from tunery.schemas.run import RunDetail, RunState
+from tunery.services import evaluations, extensions, models, runs, tasks
+from tunery.services.context import Context
+from tunery.web.nav import Nav
+from tunery.web.page import Visitor, room
+
+NAV = Nav(2, "Runs", "/runs", "run")
+router = room()
+_LIST = 25
+_ROWS = 8
+_EVENTS = 1000
+
+Tab = Literal["curves", "evaluation", "log", "events", "settings"]
+Verb = Literal["stop", "pause", "resume", "cancel"]
+_SAID: dict[Verb, str] = {
+    "stop": "Stopping. The model so far is kept.",
+    "pause": "Pausing after a checkpoint.",
+    "resume": "Resuming from the newest checkpoint.",
+    "cancel": "Cancelling.",
+}
+_LEARNT_WELL = ("succeeded", "stopped")
+
+
+@router.get("/runs")
+def overview(
+    visit: Visitor, state: RunState | None = None, name: str | None = None, after: str | None = None
+) -> Response:
+    """All runs, newest first; the address says which."""
+    with visit.reading() as ctx:
+        page = runs.list_runs(ctx, state=state, name=name or None, limit=_LIST, after=after)
+    values = {"page": page, "state": state, "name": name, "after": after}
+    if visit.request.headers.get("HX-Target") == "run-list":
+        return visit.part("parts/run_list.html", **values)
+    return visit.page("runs.html", **values)
+
+
+@router.get("/runs/{run}")
+def one(
+    visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Query(ge=0)] = 0
+) -> Response:
+    """One run."""
+    with visit.reading() as ctx:
+        found = runs.get_run(ctx, run)
+        values: dict[str, Any] = {**_head(ctx, found), "tab": tab, "size": _ROWS}
+        values["evaluation"] = evaluations.get_evaluation(ctx, found.evaluation) if found.evaluation else None
+        if tab == "evaluation" and found.evaluation:
+            values["rows"] = evaluations.read_rows(ctx, found.evaluation, offset, _ROWS)
+            values["better"] = {info.name: info for info in extensions.metrics()}
+        if tab in ("curves", "events"):
+            values["happened"] = _happened(ctx, found.id)
+        if tab == "settings":
+            values["methods"] = {info.name: info for info in extensions.methods()}
+    return visit.page("run.html", **values)
+
+
+@router.get("/runs/{run}/head")
+def head(visit: Visitor, run: str) -> Response:
+    """State, stages and progress, renewed while the page is open."""
+    with visit.reading() as ctx:
+        values = _head(ctx, runs.get_run(ctx, run))
+    return visit.part("parts/run_head.html", **values)
+
+
+@router.post("/runs/{run}/ask/{verb}")
+def ask(visit: Visitor, run: str, verb: Verb) -> Response:
+    """Stop, pause, resume or cancel."""
+    with visit.writing() as ctx:
+        runs.ask(ctx, run, verb)
+        values = _head(ctx, runs.get_run(ctx, run))
+    return visit.part("parts/run_head.html", say=_SAID[verb], **values)
+
+
+@router.post("/runs/{run}/publish")
+def publish(
+    visit: Visitor, run: str, name: Annotated[str, Form()] = "", step: Annotated[str, Form()] = ""
+) -> Response:
+    """Make a model version of the run's result, or of one of its checkpoints."""
+    with visit.writing() as ctx:
+        request = PublishRequest(run=run, name=name or None, step=int(step) if step else None)
+        task = models.publish(ctx, request)
+    return visit.part("parts/publish_progress.html", task=task, problem=None)
+
+
+@router.get("/publishing/{task}")
+def publishing(visit: Visitor, task: str) -> Response:
+    """How far a publication is; ends at the model."""
+    with visit.reading() as ctx:
+        found = tasks.get_task(ctx, task)
+    if found.state == "succeeded":
+        return visit.go("/models")
+    problem = Problem.from_dict(found.reason) if found.state == "failed" and found.reason else None
+    return visit.part("parts/publish_progress.html", task=found, problem=problem)
+
+
+def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
+    can_publish = run.state in _LEARNT_WELL or (run.state in ("failed", "paused") and run.progress.step > 0)
+    return {
+        "run": run,
+        "reason": Problem.from_dict(run.reason) if run.reason and "code" in run.reason else None,
+        "checkpoints": runs.checkpoints(ctx, run.id) if can_publish else [],
+        "can_publish": can_publish,
+    }
+
+
+def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:
+    """All events but the measurements, in order."""
+    found: list[dict[str, Any]] = []
+    last = 0
+    while page := runs.events(ctx, run, last, _EVENTS):
+        found += [event for event in page if event["type"] != "metric"]
+        last = page[-1]["id"]
+    return found

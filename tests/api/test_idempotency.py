@@ -1,0 +1,102 @@
+"""The same request many times is one request."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import pytest
+from api_place import Live, Place
+from sqlalchemy import func, insert, select
+from starlette.testclient import TestClient
+
+from toys import toy_tokenizer
+from tunery.db.engine import reading, writing
+from tunery.db.tables import dataset, dataset_version, idempotency, run, task
+
+SPEC = {"name": "once", "base_model": "toy", "data": "rows"}
+
+
+@pytest.fixture
+def ready(place: Place, tmp_path: Path) -> Place:
+    """A base model and a published dataset version, enough to submit a run."""
+    folder = tmp_path / "toy"
+    toy_tokenizer(folder)
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "max_position_embeddings": 256}
+    (folder / "config.json").write_bytes(orjson.dumps(config))
+    header = orjson.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with TestClient(place.app, base_url="http://127.0.0.1", headers=place.key) as client:
+        answer = client.post("/api/v1/base-models", json={"path": str(folder), "name": "toy"})
+        assert answer.status_code == 201, answer.text
+    place.state.closing.clear()
+    common = {"project_id": place.project, "format": "alpaca", "created": 1}
+    with writing(place.state.engine) as connection:
+        connection.execute(insert(dataset).values(id="ds_1", name="rows", **common))
+        connection.execute(
+            insert(dataset_version).values(
+                id="dsv_1",
+                dataset_id="ds_1",
+                version=1,
+                state="published",
+                row_kind="conversation",
+                content_hash="0" * 64,
+                manifest="1" * 64,
+                rows=500,
+                published=1,
+                **common,
+            )
+        )
+    return place
+
+
+def count(place: Place, table) -> int:
+    with reading(place.state.engine) as connection:
+        return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_fifty_at_once_are_one_run(ready: Place, live: Live) -> None:
+    headers = {"Idempotency-Key": "the same"}
+    with live.client() as client, ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: client.post("/api/v1/runs", json=SPEC, headers=headers), range(50)))
+    assert {answer.status_code for answer in answers} == {201}, answers[0].text
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sum("idempotent-replayed" in answer.headers for answer in answers) == 49
+    assert count(ready, run) == count(ready, task) == count(ready, idempotency) == 1
+
+
+def test_without_a_key_each_is_a_run(ready: Place, live: Live) -> None:
+    with live.client() as client, ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: client.post("/api/v1/runs", json=SPEC), range(10)))
+    assert sorted(answer.json()["number"] for answer in answers) == list(range(1, 11))
+    assert count(ready, idempotency) == 0
+
+
+def test_the_answer_is_the_same_later(ready: Place, client: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = client.post("/api/v1/runs", json=SPEC, headers=headers)
+    client.post(f"/api/v1/runs/{first.json()['id']}/cancel")
+    again = client.post("/api/v1/runs", json=SPEC, headers=headers)
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_a_key_belongs_to_one_request(ready: Place, client: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    assert client.post("/api/v1/runs", json=SPEC, headers=headers).status_code == 201
+    other = client.post("/api/v1/runs", json={**SPEC, "name": "other"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert count(ready, run) == 1
+
+
+def test_a_request_that_failed_may_be_corrected_under_its_key(ready: Place, client: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    wrong = client.post("/api/v1/runs", json={**SPEC, "base_model": "nonesuch"}, headers=headers)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "unknown_base_model")
+    assert count(ready, idempotency) == 0
+    assert client.post("/api/v1/runs", json=SPEC, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_a_key_has_a_size(client: TestClient, key: str) -> None:
+    answer = client.post("/api/v1/runs", json=SPEC, headers={"Idempotency-Key": key})
+    assert answer.json()["where"]["field"].lower() == "idempotency-key"

@@ -1,0 +1,69 @@
+"""An engine that only counts: enough to test everything that happens around one.
+
+Step n has the loss 1 / n. It checkpoints every fifth step and goes on from the furthest it is given.
+`settings.max_steps` says how many steps there are; a base model named `crash` ends it at once.
+"""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tunery.core.attempt import AttemptFolder
+from tunery.core.clock import now_us
+from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
+
+STEP_SECONDS = 0.02
+
+
+def main() -> None:
+    folder = AttemptFolder(Path(sys.argv[1]))
+    spec = EngineSpec.model_validate(folder.read_spec())
+    inputs = EngineInput.model_validate(folder.read_attempt())
+    if spec.resolved.spec.base_model == "crash":
+        sys.exit("the base model is cursed")
+    wants_end: list[str] = []
+    signal.signal(signal.SIGTERM, lambda *_: wants_end.append("pause"))
+    step = max(
+        (json.loads((Path(p) / "manifest.json").read_text())["step"] for p in inputs.resume_from), default=0
+    )
+    seq, steps = 0, spec.resolved.spec.settings["max_steps"]
+
+    def tell(type: str, **fields: object) -> None:
+        nonlocal seq
+        seq += 1
+        common = {"v": 1, "seq": seq, "attempt": inputs.attempt, "step": step, "time": now_us()}
+        folder.append_event({**common, "type": type, **fields})
+
+    def save() -> None:
+        path = folder.checkpoints / f"step-{step:08d}"
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "manifest.json").write_text(json.dumps({"step": step}))
+        tell("checkpoint", name=path.name, bytes=1, hash="0" * 64)
+
+    tell("started", steps=steps, resumed_from=step or None)
+    status = "succeeded"
+    while step < steps:
+        want = wants_end[0] if wants_end else folder.wanted()
+        if want != "run":
+            status = {"stop": "stopped", "pause": "paused", "cancel": "cancelled"}[want]
+            break
+        time.sleep(STEP_SECONDS)
+        step += 1
+        tell("metric", values={"train_loss": 1 / step})
+        if step % 5 == 0:
+            save()
+    if status == "paused":
+        save()
+    kept = status in ("succeeded", "stopped")
+    if kept:
+        folder.output.mkdir()
+        (folder.output / "model.safetensors").write_bytes(b"weights")
+    result = TrainResult(status=status, steps=step, output="output" if kept else None)  # pyright: ignore[reportArgumentType]
+    tell("finished", status=status)
+    folder.write_result(result.model_dump())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""A run that is started ends well, whatever is killed: real worker processes, real engines' processes, kill -9."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.house import House, bare_model
+from tunery.schemas.model import AddBaseModel
+from tunery.services import base_models, datasets
+
+
+def imported(house: House) -> bool:
+    """The dataset's import is a task like any other; a worker has done it."""
+    with house.context() as ctx:
+        return datasets.get_version(ctx, "rows").state == "published"
+
+
+@pytest.fixture
+def working(house: House) -> House:
+    house.start_worker()
+    house.wait("the import", lambda: imported(house))
+    return house
+
+
+def test_undisturbed(working: House, model: Path) -> None:
+    run = working.submit(model, 20)
+    ended = working.wait_for_state(run, "succeeded", "failed")
+    assert (ended.state, ended.progress.step, ended.attempt) == ("succeeded", 20, 1)
+    assert working.losses(run) == [1 / n for n in range(1, 21)]
+
+
+@pytest.mark.parametrize("victim", ["engine", "worker", "both"])
+def test_killed_and_resumed(working: House, model: Path, victim: str) -> None:
+    run = working.submit(model, 60)
+    working.wait_for_step(run, 12)
+    engine = working.engine_process(run, 1)
+    assert engine is not None
+    if victim in ("worker", "both"):
+        working.workers[0].kill()
+        working.workers[0].wait()
+    if victim in ("engine", "both"):
+        os.kill(engine.pid, signal.SIGKILL)
+    if victim != "engine":
+        working.start_worker()
+    ended = working.wait_for_state(run, "succeeded", "failed")
+    assert (ended.state, ended.progress.step) == ("succeeded", 60)
+    # A worker's death is not its engine's: the next worker takes it over where it is.
+    assert ended.attempt == (1 if victim == "worker" else 2)
+    assert working.losses(run) == [1 / n for n in range(1, 61)]
+
+
+def test_a_frozen_worker_is_fenced(working: House, model: Path) -> None:
+    run = working.submit(model, 150)
+    working.wait_for_step(run, 5)
+    working.freeze(working.workers[0])
+    working.start_worker()
+    working.wait_for_step(run, 60)
+    os.kill(working.workers[0].pid, signal.SIGCONT)
+    ended = working.wait_for_state(run, "succeeded", "failed")
+    assert (ended.state, ended.attempt) == ("succeeded", 1)
+    assert working.losses(run) == [1 / n for n in range(1, 151)]
+    assert "lost the claim" in working.log()
+
+
+def test_a_worker_told_to_end_saves_first(working: House, model: Path) -> None:
+    run = working.submit(model, 60)
+    working.wait_for_step(run, 12)
+    working.workers[0].terminate()
+    assert working.workers[0].wait(timeout=20) == 0
+    engine = working.engine_process(run, 1)
+    assert engine is not None
+    assert not engine.alive()
+    working.start_worker()
+    assert working.wait_for_state(run, "succeeded", "failed").attempt == 2
+    assert working.losses(run) == [1 / n for n in range(1, 61)]
+
+
+def test_stop_and_keep(working: House, model: Path) -> None:
+    run = working.submit(model, 1000)
+    working.wait_for_step(run, 5)
+    working.ask(run, "stop")
+    ended = working.wait_for_state(run, "stopped", "failed")
+    assert 5 <= ended.progress.step < 1000
+
+
+def test_pause_and_resume(working: House, model: Path) -> None:
+    run = working.submit(model, 80)
+    working.wait_for_step(run, 5)
+    working.ask(run, "pause")
+    working.wait_for_state(run, "paused", "failed")
+    working.ask(run, "resume")
+    ended = working.wait_for_state(run, "succeeded", "failed")
+    assert (ended.state, ended.attempt) == ("succeeded", 2)
+    assert working.losses(run) == [1 / n for n in range(1, 81)]
+
+
+def test_cancel(working: House, model: Path) -> None:
+    run = working.submit(model, 1000)
+    working.wait_for_step(run, 5)
+    working.ask(run, "cancel")
+    working.wait_for_state(run, "cancelled", "failed")
+
+
+def test_a_run_that_gains_nothing_fails_with_the_last_words(working: House, tmp_path: Path) -> None:
+    crash = bare_model(tmp_path, "crash")
+    with working.context() as ctx:
+        base_models.add_base_model(ctx, AddBaseModel(path=str(crash), name="crash"))
+    run = working.submit(Path("crash"), 10)
+    ended = working.wait_for_state(run, "failed", "succeeded")
+    assert ended.attempt == 3
+    assert ended.reason is not None
+    assert ended.reason["code"] == "engine_crashed"
+    assert "the base model is cursed" in ended.reason["message"]

@@ -1,0 +1,84 @@
+"""A whole server as people start it, on a free port, with the fake engine; and the `tunery` command beside it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.jobs.house import FAKE_ENGINE
+
+CLOSED = "http://127.0.0.1:9"
+"""Nothing listens there."""
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """A user's environment of their own: nothing of this machine's Tunery is seen or touched."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TUNERY_")}
+    own = {
+        "TUNERY_CONFIG": str(folder / "client.json"),
+        "TUNERY_DATA": str(folder / "data"),
+        "TUNERY_ENGINE_COMMAND": json.dumps(FAKE_ENGINE),
+    }
+    return {**clean, **own, **more}
+
+
+def tunery(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, as a user whose files lie in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "tunery.cli", *map(str, arguments)],
+        cwd=folder,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server, and the folder of the user who started it."""
+
+    folder: Path
+    url: str
+    token: str
+    process: "subprocess.Popen[str]"
+
+    def tunery(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run the command as the user who started the server."""
+        return tunery(self.folder, *arguments)
+
+
+@contextmanager
+def server(folder: Path, **more: str) -> Iterator[Served]:
+    """`tunery up` on a fresh data folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tunery.cli", "up", "--port", "0", "--json"],
+        cwd=folder,
+        env=environment(folder, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        while not said.endswith("}\n"):
+            line = process.stdout.readline()
+            assert line, process.stderr.read() if process.stderr else ""
+            said += line
+        told = json.loads(said)
+        yield Served(folder, told["url"], told["token"], process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise

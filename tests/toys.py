@@ -1,0 +1,204 @@
+"""Tiny real models, rows with something to learn in them, and attempt folders. All made on the spot."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from tunery.core.attempt import AttemptFolder
+from tunery.core.files import write_json
+from tunery.data.arrow import write_arrow
+from tunery.data.rows import Conversation, Message, Row, Text, encode_row
+from tunery.methods.point import METHODS
+from tunery.schemas.engine import EngineInput, EngineSpec
+from tunery.schemas.run import ResolvedSpec, RunSpec
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+_COLOURS = ("red", "blue", "green", "white", "black", "brown", "pink", "grey")
+_THINGS = ("house", "river", "stone", "cloud", "horse", "table", "apple", "tower")
+SPECIAL = ("<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
+
+_SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 256}
+_GATED = {**_SMALL, "intermediate_size": 128, "num_key_value_heads": 2}
+ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", _GATED),
+    "qwen2": ("Qwen2Config", _GATED),
+    "qwen3": ("Qwen3Config", {**_GATED, "head_dim": 16}),
+    "mistral": ("MistralConfig", {**_GATED, "sliding_window": 16}),
+    "gemma": ("GemmaConfig", {**_GATED, "head_dim": 16}),
+    "gemma2": ("Gemma2Config", {**_GATED, "head_dim": 16, "sliding_window": 16, "query_pre_attn_scalar": 16}),
+    "gemma3": ("Gemma3TextConfig", {**_GATED, "head_dim": 16, "sliding_window": 16, "query_pre_attn_scalar": 16}),
+    "phi": ("PhiConfig", {**_SMALL, "intermediate_size": 128}),
+    "phi3": ("Phi3Config", _GATED),
+    "gpt2": ("GPT2Config", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}),
+    "gpt_neox": ("GPTNeoXConfig", {**_SMALL, "intermediate_size": 128}),
+    "glm": ("GlmConfig", {**_GATED, "head_dim": 16}),
+    "glm4": ("Glm4Config", {**_GATED, "head_dim": 16}),
+    "ernie4_5": ("Ernie4_5Config", {**_GATED, "head_dim": 16}),
+    "opt": ("OPTConfig", {**_SMALL, "ffn_dim": 128, "word_embed_proj_dim": 64, "dropout": 0.0}),
+    "bloom": ("BloomConfig", {"hidden_size": 64, "n_layer": 2, "n_head": 4}),
+}
+"""Real architectures at toy size: name to configuration class of transformers and its arguments."""
+
+
+def toy_conversations(count: int = 64, seed: int = 0) -> list[Conversation]:
+    """Questions whose answers follow from a rule: a tiny model learns it in seconds."""
+    draw = random.Random(seed)
+    rows: list[Conversation] = []
+    for _ in range(count):
+        colour, thing = draw.choice(_COLOURS), draw.choice(_THINGS)
+        extra = " please" * draw.randrange(6)
+        messages = [
+            Message.of("user", f"What is the {colour} {thing}?{extra}"),
+            Message.of("assistant", f"The {thing} is {colour}."),
+        ]
+        if draw.random() < 0.3:
+            messages += [Message.of("user", "Again?"), Message.of("assistant", f"Still {colour}.")]
+        if draw.random() < 0.3:
+            messages.insert(0, Message.of("system", "Be brief."))
+        rows.append(Conversation(tuple(messages)))
+    return rows
+
+
+def toy_texts(count: int = 32, seed: int = 0) -> list[Text]:
+    """Plain text with a rule in it."""
+    draw = random.Random(seed)
+    return [
+        Text(" ".join(f"The {draw.choice(_COLOURS)} {draw.choice(_THINGS)} stands." for _ in range(draw.randint(2, 14))))
+        for _ in range(count)
+    ]
+
+
+def toy_rows(method: str, count: int = 64, seed: int = 0) -> Sequence[Row]:
+    """Rows that a method takes."""
+    if "conversation" in METHODS.load(method).TAKES:
+        return toy_conversations(count, seed)
+    return toy_texts(count, seed)
+
+
+def toy_tokenizer(folder: Path, *, chat_template: bool = True, limit: int = 256) -> Tokenizer:
+    """A byte-level BPE tokenizer trained on the toy rows, in the files that transformers writes."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=[AddedToken(token, special=True) for token in SPECIAL],  # pyright: ignore[reportArgumentType]
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = [m.text for row in toy_conversations(200, 1) for m in row.messages] + [row.text for row in toy_texts(50, 1)]
+    tokenizer.train_from_iterator(texts, trainer)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": SPECIAL[0],
+        "pad_token": SPECIAL[1],
+        "model_max_length": limit,
+    }
+    write_json(folder / "tokenizer_config.json", settings)
+    if chat_template:
+        (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    return tokenizer
+
+
+def toy_model(folder: Path, architecture: str = "llama", *, seed: int = 0, dtype: str = "float32", **changes: Any) -> Path:
+    """A tiny model of a real architecture with random weights, and its tokenizer."""
+    import torch
+    import transformers
+
+    tokenizer = toy_tokenizer(folder)
+    name, arguments = ARCHITECTURES[architecture]
+    config = getattr(transformers, name)(
+        vocab_size=tokenizer.get_vocab_size(),
+        eos_token_id=0,
+        pad_token_id=1,
+        bos_token_id=None,
+        **{**arguments, **changes},
+    )
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.mul_(2.0)  # far enough from zero for differences to show
+    model.to(getattr(torch, dtype)).save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    return folder
+
+
+def attempt(
+    folder: Path,
+    base: Path,
+    *,
+    method: str = "sft",
+    rows: Sequence[Row] | None = None,
+    validation: Sequence[Row] | None = None,
+    resume_from: Sequence[Path] = (),
+    number: int = 1,
+    threads: int = 1,
+    **settings: Any,
+) -> AttemptFolder:
+    """A training's attempt folder, ready for the engine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "train.arrow"
+    write_arrow(data, map(encode_row, toy_rows(method) if rows is None else rows))
+    held = None
+    if validation is not None:
+        held = folder / "validation.arrow"
+        write_arrow(held, map(encode_row, validation))
+    spec = RunSpec.model_validate({"method": method, "base_model": str(base), "data": {"train": [{"path": str(data)}]}})
+    filled = METHODS.load(method).Settings.model_validate(settings)
+    return _prepare(
+        folder,
+        spec.model_copy(update={"settings": filled.model_dump()}),
+        EngineInput(
+            kind="train",
+            attempt=number,
+            token=number,
+            base_model=str(base),
+            train=[str(data)],
+            validation=str(held) if held else None,
+            resume_from=[str(path) for path in resume_from],
+            threads=threads,
+        ),
+    )
+
+
+def evaluation(
+    folder: Path, base: Path, rows: Sequence[Row], *, adapter: Path | None = None, threads: int = 1, **evaluate: Any
+) -> AttemptFolder:
+    """An evaluation's attempt folder, ready for the engine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "held-out.arrow"
+    write_arrow(data, map(encode_row, rows))
+    spec = RunSpec.model_validate(
+        {
+            "base_model": str(base),
+            "data": {"train": [{"path": str(data)}]},
+            "evaluate": {"dataset": {"path": str(data)}, **evaluate},
+        }
+    )
+    given = EngineInput(
+        kind="evaluate",
+        attempt=1,
+        token=1,
+        base_model=str(base),
+        adapter=str(adapter) if adapter else None,
+        evaluate=str(data),
+        threads=threads,
+    )
+    return _prepare(folder, spec, given)
+
+
+def _prepare(folder: Path, spec: RunSpec, given: EngineInput) -> AttemptFolder:
+    resolved = ResolvedSpec(spec=spec, origins={}, base_model_hash="", data_hashes={}, code_version="0")
+    attempt = AttemptFolder(folder)
+    attempt.prepare(EngineSpec(run="run_toy", resolved=resolved).model_dump(), given.model_dump())
+    return attempt
