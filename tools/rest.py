@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from fastapi.routing import APIRoute
 from tools import markdown, schema
 from tools.markdown import code
 
 from tunery.core.settings import ServerSettings
+from tunery.openai import router as openai
+from tunery.openai.requests import ChatRequest
 from tunery.server.app import create_app
 
 _VERBS = ("get", "post", "put", "patch", "delete")
@@ -51,6 +54,7 @@ def page() -> str:
         "`/v1` they have OpenAI's shape. Lists come in pages: `limit` (20, at most 100) and `after`, the id "
         "of the last item you have.",
         *(markdown.section(tag, markdown.table(columns, rows)) for tag, rows in groups.items()),
+        _for_openai_clients(),
         "## Documents",
         *_documents(found),
     )
@@ -71,6 +75,24 @@ def _row(path: str, verb: str, route: dict[str, Any]) -> tuple[object, ...]:
         takes,
         ", ".join(answers),
         route.get("description") or route.get("summary"),
+    )
+
+
+def _for_openai_clients() -> str:
+    """What is under /v1: in OpenAI's shape, so it isn't in our own description."""
+    rows = [
+        (verb, code(route.path))
+        for route in openai.create_router().routes
+        if isinstance(route, APIRoute)
+        for verb in sorted(route.methods or ())
+    ]
+    return markdown.section(
+        "under /v1, for OpenAI's clients",
+        "`model` is the name of a base model, `NAME` of a published model (its newest version) or `NAME:VERSION`. "
+        "Of a chat request these fields are taken; one that would change the answer and isn't among them is "
+        "refused by name, others are ignored. With `stream: true` the answer comes in server-sent events.",
+        markdown.table(["", "address"], rows),
+        schema.fields(ChatRequest.model_json_schema()),
     )
 
 

@@ -4,30 +4,56 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import uvicorn
-from api_place import BASE, Live, Place, first_place, open_place
 from starlette.testclient import TestClient
+
+from tests.api.place import BASE, Live, Place, first_place, open_place
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def first(tmp_path_factory: pytest.TempPathFactory) -> "First":
     """A data folder after its first start, to be copied: migrations take half a second."""
     folder = tmp_path_factory.mktemp("first") / "data"
     folder.mkdir()
     return folder, *first_place(folder)
 
 
-@pytest.fixture
-def place(first: tuple[Path, str, str], tmp_path: Path) -> Iterator[Place]:
-    folder, project, token = first
-    shutil.copytree(folder, tmp_path / "data")
-    place = open_place(tmp_path / "data", project, token)
+First = tuple[Path, str, str]
+
+
+@contextmanager
+def opened(first: First, folder: Path) -> Iterator[Place]:
+    laid_out, project, token = first
+    shutil.copytree(laid_out, folder)
+    place = open_place(folder, project, token)
     yield place
     place.state.pool.close()
     place.state.engine.dispose()
+
+
+@pytest.fixture
+def place(first: First, tmp_path: Path) -> Iterator[Place]:
+    with opened(first, tmp_path / "data") as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def module_place(first: First, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """For tests that leave no trace: one application for all of a module."""
+    with opened(first, tmp_path_factory.mktemp("module") / "data") as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def module_client(module_place: Place) -> Iterator[TestClient]:
+    with TestClient(
+        module_place.app, base_url=BASE, headers=module_place.key, follow_redirects=False
+    ) as client:
+        yield client
 
 
 @pytest.fixture

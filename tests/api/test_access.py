@@ -3,12 +3,15 @@
 import time
 
 import pytest
-from api_place import Place
 from fastapi.routing import iter_route_contexts
+from sqlalchemy import insert
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
+from tests.api.place import Place
 from tunery.db.engine import writing
+from tunery.db.tables import project
 from tunery.services import tokens
 from tunery.services.sessions import COOKIE, Sessions
 
@@ -108,6 +111,13 @@ def test_a_session_cookie_opens_and_ends_with_its_token(
     assert stranger.get("/api/v1/runs").status_code == 401
 
 
+def test_there_is_no_way_in_by_websocket(client: TestClient, stranger: TestClient) -> None:
+    for caller in (client, stranger):
+        for path in ("/api/v1/runs/x/stream", "/", "/login", "/static/x"):
+            with pytest.raises(WebSocketDisconnect), caller.websocket_connect(path):
+                pass
+
+
 def test_forged_cookies_are_refused(place: Place, client: TestClient, stranger: TestClient) -> None:
     (own,) = client.get("/api/v1/tokens").json()
     good = place.state.sessions.issue(own["id"])
@@ -137,10 +147,6 @@ def test_the_secret_that_signs_cookies_is_for_its_owner_only(place: Place) -> No
 def test_another_projects_things_are_not_there(
     place: Place, client: TestClient, stranger: TestClient
 ) -> None:
-    from sqlalchemy import insert
-
-    from tunery.db.tables import project
-
     with writing(place.state.engine) as connection:
         connection.execute(insert(project).values(id="proj_other", name="other", created=1))
         _, secret = tokens.create_for(connection, "proj_other", "other")

@@ -3,15 +3,25 @@
 import logging
 
 import pytest
-from api_place import BASE, Place
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
+from tests.api.place import BASE, Place
 from tunery.core.errors import KINDS
 from tunery.schemas.project import ProblemDocument
 from tunery.services import runs
 
 SECRET = "hunter2-in-the-body"
+
+
+@pytest.fixture(scope="module")
+def place(module_place: Place) -> Place:
+    return module_place
+
+
+@pytest.fixture(scope="module")
+def client(module_client: TestClient) -> TestClient:
+    return module_client
 
 
 def test_invalid_json_is_placed(client: TestClient) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from api_place import Live, Place
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
-from toys import toy_tokenizer
-from tunery.db.engine import reading, writing
-from tunery.db.tables import dataset, dataset_version, idempotency, run, task
+from tests.api.place import Live, Place, add_dataset
+from tests.toys import toy_tokenizer
+from tunery.db.engine import reading
+from tunery.db.tables import idempotency, run, task
 
 SPEC = {"name": "once", "base_model": "toy", "data": "rows"}
 
@@ -28,24 +28,7 @@ def ready(place: Place, tmp_path: Path) -> Place:
     with TestClient(place.app, base_url="http://127.0.0.1", headers=place.key) as client:
         answer = client.post("/api/v1/base-models", json={"path": str(folder), "name": "toy"})
         assert answer.status_code == 201, answer.text
-    place.state.closing.clear()
-    common = {"project_id": place.project, "format": "alpaca", "created": 1}
-    with writing(place.state.engine) as connection:
-        connection.execute(insert(dataset).values(id="ds_1", name="rows", **common))
-        connection.execute(
-            insert(dataset_version).values(
-                id="dsv_1",
-                dataset_id="ds_1",
-                version=1,
-                state="published",
-                row_kind="conversation",
-                content_hash="0" * 64,
-                manifest="1" * 64,
-                rows=500,
-                published=1,
-                **common,
-            )
-        )
+    add_dataset(place)
     return place
 
 

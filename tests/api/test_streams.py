@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import httpx
 import orjson
 import pytest
-from api_place import Live, Place
 from sqlalchemy import func, insert, select, update
 from starlette.testclient import TestClient
 
+from tests.api.place import Live, Place, add_run
 from tunery.api import streams
 from tunery.db.curves import Point, append_points
 from tunery.db.engine import reading, writing
-from tunery.db.tables import event, job, run
+from tunery.db.tables import event, run
 
 Event = tuple[int, str, dict]
 
@@ -22,27 +22,7 @@ Event = tuple[int, str, dict]
 @pytest.fixture
 def running(place: Place) -> Place:
     """A run with three events: log, metric, log."""
-    common = {"project_id": place.project, "created": 1}
-    with writing(place.state.engine) as connection:
-        connection.execute(
-            insert(job).values(id="job_1", name="j", task="text-generation", description="", **common)
-        )
-        connection.execute(
-            insert(run).values(
-                id="run_1",
-                job_id="job_1",
-                number=1,
-                state="running",
-                method="sft",
-                base_model="b",
-                resolved={},
-                inputs={},
-                stages=[],
-                progress={},
-                event_seq=0,
-                **common,
-            )
-        )
+    add_run(place)
     say(place, "one")
     with writing(place.state.engine) as connection:
         append_points(connection, place.project, "run_1", 1, [Point("train_loss", 1, 5, 2, 0.5)])
@@ -122,9 +102,7 @@ def test_going_on_after_the_last_event_known(running: Place, live: Live, last: i
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30, "²"])
 def test_nonsense_as_the_last_event(running: Place, client: TestClient, last: str) -> None:
-    answer = client.get(
-        "/api/v1/runs/run_1/stream", headers={"Last-Event-ID": last.encode().decode("latin-1")}
-    )
+    answer = client.get("/api/v1/runs/run_1/stream", headers={"Last-Event-ID": last.encode("latin-1")})
     assert (answer.status_code, answer.json()["where"]) == (422, {"field": "Last-Event-ID"})
 
 
@@ -184,7 +162,7 @@ def test_thirty_readers_leave_room_for_others(running: Place, live: Live) -> Non
     with live.client() as client:
         for _ in range(20):
             started = time.monotonic()
-            assert client.get("/api/v1/runs").status_code in (200, 500)
+            assert client.get("/api/v1/runs").status_code == 200
             assert time.monotonic() - started < 5
     end(running)
     for thread in threads:

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from api_place import BASE, UPLOAD_LIMIT, Live, Place
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from tests.api.place import BASE, UPLOAD_LIMIT, Live, Place
 from tunery.api import uploads
 from tunery.db.engine import reading
 from tunery.db.tables import task
@@ -126,7 +126,6 @@ def test_a_full_disk_leaves_nothing(
 ) -> None:
     (place.folder / "uploads" / "full").symlink_to("/dev/full")
     monkeypatch.setattr(uploads, "new_id", lambda _: "full")
-    monkeypatch.setattr(uploads, "_MODE", "r+b")
     answer = client.post("/api/v1/datasets", data=FORM, files={"file": ("a", b"x" * 2**20)})
     assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
     assert left(place) == queued(place) == []

@@ -44,7 +44,9 @@ def test_unreadable(tmp_path: Path) -> None:
 
 def test_control_characters_of_rows_stay_out_of_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(
-        '{"instruction": "a", "output": "b"}\n' + json.dumps({"instruction": "\x1b[2J\x07", "output": 5}) + "\n"
+        '{"instruction": "a", "output": "b"}\n'
+        + json.dumps({"instruction": "\x1b[2J\x07", "output": 5})
+        + "\n"
     )
     done = tunery(tmp_path, "data", "check", "rows.jsonl")
     assert done.returncode == 1

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import click
 import pytest
-
 from tests.served import CLOSED, tunery
+
 from tunery.cli.commands.point import COMMANDS
 from tunery.cli.main import cli
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "pydantic", "httpx", "rich", "fastapi", "pyarrow")
 
 
-def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def leaves(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     if isinstance(command, click.Group):
         for name in command.list_commands(click.Context(command)):
             inner = command.get_command(click.Context(command), name)

@@ -79,7 +79,7 @@ class House:
         }
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "tunery.jobs", "--data", str(self.settings.folder), "--stay"],
+                [sys.executable, "-m", "tunery.jobs", "--data", str(self.settings.folder)],
                 env={**os.environ, **chosen},
                 stdout=log,
                 stderr=log,

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunery.api.problems import RefusedBody, Respond, problem_of
@@ -69,6 +69,8 @@ class Guard:
             if announced.isdecimal() and int(announced) > limit:
                 raise too_much
             await self._app(scope, _limited(receive, limit, too_much), answer.send)
+        except ClientDisconnect:
+            return
         except Exception as error:
             problem = problem_of(request, error)
             if answer.started:
@@ -86,6 +88,8 @@ class Guard:
         host = request.headers.get("host", "")
         if not self._is_ours(host):
             raise Problem("foreign_host", host=host)
+        if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+            raise Problem("no_such_address", method=request.method, path=request.url.path)
         if request.method not in _SAFE:
             _check_origin(request.headers, host)
 
@@ -131,7 +135,7 @@ def _limited(receive: Receive, limit: int, problem: Problem) -> Receive:
 def _check_origin(headers: Headers, host: str) -> None:
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and not origin.lower().endswith(f"://{host.lower()}"):
         raise Problem("foreign_origin", origin=origin)
     if origin is None and site not in (None, "same-origin", "none"):
         raise Problem("foreign_origin", origin=site)

@@ -62,6 +62,8 @@ def problem_of(request: Request, error: Exception) -> Problem:
         return Problem("no_such_address", method=request.method, path=request.url.path)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return Problem("invalid_request", detail=f"{error.detail}.".replace("..", "."))
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return Problem("invalid_request", detail="A path in the request is longer than a file's name may be.")
     if _disk_full(error):
         return Problem("disk_full", path="the data folder")
     reference = new_id("err")

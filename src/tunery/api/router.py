@@ -7,14 +7,12 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from tunery.api import routes
-from tunery.schemas.project import ProblemDocument
-
-_ERRORS = {"default": {"model": ProblemDocument, "description": "What went wrong, and what to do."}}
+from tunery.api.description import ERRORS
 
 
 def create_router() -> APIRouter:
     """The REST API as one router."""
-    root = APIRouter(prefix="/api/v1", responses=_ERRORS, generate_unique_id_function=_operation_id)
+    root = APIRouter(prefix="/api/v1", responses=ERRORS, generate_unique_id_function=_operation_id)
     for found in pkgutil.iter_modules(routes.__path__):
         module = importlib.import_module(f"{routes.__name__}.{found.name}")
         root.include_router(module.router, tags=[found.name.replace("_", " ")])

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 2**20
 """Bytes handed to a thread at once."""
-_MODE = "xb"
 _FIELD_LIMIT = 2**16
 _FIELDS = 20
 
@@ -90,7 +89,7 @@ class _Form:
         self._ended = False
         with _broken_form():
             self._parser = MultipartParser(boundary, self._callbacks())
-        self._file: BinaryIO = upload.path.open(_MODE)
+        self._file: BinaryIO = upload.path.open("wb")
 
     def write(self, block: bytes) -> None:
         with _broken_form():

@@ -2,9 +2,11 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import TemporaryFile
+from typing import IO
 
 from tunery.cli.output import note
 from tunery.cli.reports import byte_progress, problem_lines
@@ -18,6 +20,7 @@ from tunery.schemas.dataset import CheckReport
 from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
 from tunery.services.resolve import DataFacts
 
+QUARANTINE = "quarantine.jsonl"
 _SHOWN = 5
 
 
@@ -45,7 +48,7 @@ class LocalData:
 class HeldRows:
     """Canonical rows in a file, and where each begins; memory holds eight bytes a row."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._starts = array("Q")
         self._end = 0
@@ -95,26 +98,29 @@ class CheckedFiles:
             lay_out_held_out(folder, self.held_out.rows, resolved.spec.evaluate.max_rows)
 
 
-def check_files(spec: RunSpec, scratch: Path, quarantine: Path, *, accept_bad_rows: bool) -> CheckedFiles:
-    """Read every row of every file; bad rows go to `quarantine` where they are accepted to be left out.
+@contextmanager
+def checked_files(spec: RunSpec, folder: Path, *, accept_bad_rows: bool) -> Iterator[CheckedFiles]:
+    """Read every row of every file. Bad rows that are accepted to be left out go to a file in `folder`.
 
     Raises Problem `rows_rejected` unless `accept_bad_rows`, and those of unreadable files.
     """
 
-    def check(ref: DataRef) -> Checked:
-        return _check(ref, scratch, quarantine if accept_bad_rows else None)
+    with ExitStack() as open_files:
 
-    return CheckedFiles(
-        train=[check(ref) for ref in spec.data.train],
-        validation=check(spec.data.validation) if spec.data.validation else None,
-        held_out=check(spec.evaluate.dataset) if spec.evaluate.dataset else None,
-    )
+        def check(ref: DataRef) -> Checked:
+            rows = HeldRows(open_files.enter_context(TemporaryFile(dir=folder)))
+            return Checked(_check(ref, rows, folder / QUARANTINE if accept_bad_rows else None), rows)
+
+        yield CheckedFiles(
+            train=[check(ref) for ref in spec.data.train],
+            validation=check(spec.data.validation) if spec.data.validation else None,
+            held_out=check(spec.evaluate.dataset) if spec.evaluate.dataset else None,
+        )
 
 
-def _check(ref: DataRef, scratch: Path, quarantine: Path | None) -> Checked:
+def _check(ref: DataRef, rows: HeldRows, quarantine: Path | None) -> DataFacts:
     assert ref.path is not None
     path = Path(ref.path)
-    rows = HeldRows((scratch / f"rows-{len(list(scratch.iterdir()))}").open("w+b"))
     total = path.stat().st_size
     with byte_progress(f"checking {path.name}") as progress:
         report = check_file(
@@ -127,14 +133,13 @@ def _check(ref: DataRef, scratch: Path, quarantine: Path | None) -> Checked:
     if report.rows_rejected:
         _tell(path, report, refused=quarantine is None)
     assert report.content_hash is not None
-    facts = DataFacts(
+    return DataFacts(
         label=ref.path,
         format=report.format,
         row_kind=FORMATS.load(report.format).ROW_KIND,
         rows=report.rows_accepted,
         content_hash=report.content_hash,
     )
-    return Checked(facts, rows)
 
 
 def _tell(path: Path, report: CheckReport, *, refused: bool) -> None:

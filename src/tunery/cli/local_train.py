@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tunery.cli.local_data import LocalData, check_files
+from tunery.cli.local_data import LocalData, checked_files
 from tunery.cli.local_engine import lost, run_engine
 from tunery.cli.output import note
 from tunery.core.attempt import RunFolder
@@ -51,7 +51,7 @@ def begin(spec: RunSpec, out: Path | None, *, accept_bad_rows: bool) -> Ended:
         _refuse_taken(out)
     with _aside(out or Path.cwd()) as aside:
         resolved = _prepare(spec, RunFolder(aside), accept_bad_rows=accept_bad_rows)
-        folder = RunFolder(out or Path("tunery-runs") / str(resolved.spec.name))
+        folder = RunFolder(out or Path.cwd() / "tunery-runs" / str(resolved.spec.name))
         _refuse_taken(folder.path)
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         aside.rename(folder.path)
@@ -109,10 +109,7 @@ def _aside(out: Path) -> Iterator[Path]:
 def _prepare(spec: RunSpec, folder: RunFolder, *, accept_bad_rows: bool) -> ResolvedSpec:
     base = inspect_folder(Path(spec.base_model))
     folder.data.mkdir()
-    with tempfile.TemporaryDirectory(dir=folder.path) as scratch:
-        files = check_files(
-            spec, Path(scratch), folder.data / "quarantine.jsonl", accept_bad_rows=accept_bad_rows
-        )
+    with checked_files(spec, folder.data, accept_bad_rows=accept_bad_rows) as files:
         resolved = resolve(
             spec,
             base=base,
@@ -209,6 +206,11 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
     result, interrupted = run_engine(launcher, attempt, threads)
+    if result is None and interrupted:
+        note(
+            f"Ended without saving. Go on from the newest checkpoint with `tunery train --resume {folder.path}`."
+        )
+        raise KeyboardInterrupt
     if result is None:
         raise lost(attempt)
     if result.get("output"):
@@ -241,7 +243,9 @@ def _evaluate(
         threads=run.resources.threads or ServerSettings().engine_threads,
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, _ = run_engine(LAUNCHERS.load(run.resources.launcher), attempt, inputs.threads)
+    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt, inputs.threads)
+    if result is None and interrupted:
+        raise KeyboardInterrupt
     if result is None:
         raise lost(attempt)
     if result["status"] == "failed":

@@ -37,6 +37,9 @@ class Root(Group):
             return super().invoke(ctx)
         except Problem as problem:
             return _end(ctx, problem)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            return ctx.exit(130)
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is None:
                 raise

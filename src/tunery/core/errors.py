@@ -31,12 +31,19 @@ KINDS: dict[str, Kind] = {
         403, "The request came from another site ({origin}).", "Open the console at its own address."
     ),
     "foreign_host": Kind(
-        403, "This server doesn't answer to the name “{host}”.",
+        403,
+        "This server doesn't answer to the name “{host}”.",
         "Use the address it listens on, or add the name to TUNERY_ALLOWED_HOSTS.",
     ),
     "not_found": Kind(404, "There is no {noun} “{name}”.", "List what there is with `{list}`."),
-    "no_such_address": Kind(404, "Nothing answers at {method} {path}.", "GET /api/openapi.json describes every address."),
-    "body_too_large": Kind(413, "The request is larger than {limit} bytes.", "Send less at once; files go to POST /api/v1/datasets."),
+    "no_such_address": Kind(
+        404, "Nothing answers at {method} {path}.", "GET /api/openapi.json describes every address."
+    ),
+    "body_too_large": Kind(
+        413,
+        "The request is larger than {limit} bytes.",
+        "Send less at once; files go to POST /api/v1/datasets.",
+    ),
     "name_taken": Kind(
         409, "A {noun} called “{name}” exists already.", "Choose another name, or delete the old one first."
     ),
@@ -97,7 +104,8 @@ KINDS: dict[str, Kind] = {
     ),
     "refused": Kind(400, "The server refused: {detail}", "Correct the request and send it again."),
     "foreign_answer": Kind(
-        502, "{url} answered with status {status} and not as a Tunery server does.",
+        502,
+        "{url} answered with status {status} and not as a Tunery server does.",
         "Check that TUNERY_URL names a Tunery server and that no proxy stands before it.",
     ),
     "needs_server": Kind(
@@ -224,19 +232,23 @@ KINDS: dict[str, Kind] = {
         500, "The engine stopped on an error: {detail}.", "The run's log has the whole story."
     ),
     "engine_lost": Kind(
-        500, "The engine ended without a result: {detail}.",
+        500,
+        "The engine ended without a result: {detail}.",
         "Its log is {log}; go on from its newest checkpoint with `tunery train --resume {path}`.",
     ),
     "out_folder_taken": Kind(
-        409, "The folder {path} isn't empty.",
+        409,
+        "The folder {path} isn't empty.",
         "Choose another with `--out`, or go on with the run in it: `tunery train --resume {path}`.",
     ),
     "resume_differs": Kind(
-        409, "The run in {path} was begun with another specification ({fields} differ).",
+        409,
+        "The run in {path} was begun with another specification ({fields} differ).",
         "Leave the file and options away to go on exactly as it began, or start a new run with `--out`.",
     ),
     "base_model_changed": Kind(
-        409, "The base model in {path} isn't the one this run was begun with.",
+        409,
+        "The base model in {path} isn't the one this run was begun with.",
         "Put the original back, or start a new run.",
     ),
     "no_checkpoint": Kind(
@@ -259,14 +271,27 @@ KINDS: dict[str, Kind] = {
         "The model “{name}” could not be started: {detail}.",
         "See the replica's log with `tunery doctor`.",
     ),
-    "answer_broken_off": Kind(503, "The model “{name}” stopped while it answered: {detail}.", "Ask again; a replica that ended is started anew."),
-    "replica_busy": Kind(429, "The model has {waiting} requests waiting, which is the most it takes.", "Ask again a little later."),
+    "answer_broken_off": Kind(
+        503,
+        "The model “{name}” stopped while it answered: {detail}.",
+        "Ask again; a replica that ended is started anew.",
+    ),
+    "replica_busy": Kind(
+        429,
+        "The model has {waiting} requests waiting, which is the most it takes.",
+        "Ask again a little later.",
+    ),
     "replicas_taken": Kind(
-        429, "All {limit} serving replicas are answering for other models.",
+        429,
+        "All {limit} serving replicas are answering for other models.",
         "Ask again later, or raise TUNERY_MAX_REPLICAS if the memory allows it.",
     ),
     "unknown_adapter": Kind(404, "The replica has no adapter “{name}”.", "Load it first."),
-    "adapter_unusable": Kind(422, "The adapter in {path} can't be used on this base model: {detail}.", "Publish it again from a run on this base model."),
+    "adapter_unusable": Kind(
+        422,
+        "The adapter in {path} can't be used on this base model: {detail}.",
+        "Publish it again from a run on this base model.",
+    ),
     "unsupported_parameter": Kind(400, "“{name}” is not supported here: {detail}.", "Leave it out."),
 }
 

@@ -58,8 +58,8 @@ class ProcessIdentity:
         return cls(**stored)  # pyright: ignore[reportArgumentType]
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to send this process SIGTERM when its parent ends, however it ends."""
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to send this process SIGTERM when its parent, process `parent`, ends, however it ends."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # it ended before the kernel was asked
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,6 +1,7 @@
 """The server's own settings: each with a default, help and an environment variable `TUNERY_<NAME>`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,8 +12,12 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TUNERY_", extra="ignore")
 
-    data: Path = Field(default=Path("~/.tunery"), description="The data folder: database, blobs, runs, models.")
-    host: str = Field(default="127.0.0.1", description="The address to listen on; loopback unless you say otherwise.")
+    data: Path = Field(
+        default=Path("~/.tunery"), description="The data folder: database, blobs, runs, models."
+    )
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen on; loopback unless you say otherwise."
+    )
     port: int = Field(default=8420, ge=0, le=65535, description="The port to listen on.")
     allowed_hosts: list[str] = Field(
         default=[],
@@ -24,7 +29,9 @@ class ServerSettings(BaseSettings):
     max_upload_bytes: int = Field(default=20 * 2**30, gt=0, description="The largest upload taken, in bytes.")
     minimum_rows: int = Field(default=100, ge=1, description="The fewest rows a run may train on.")
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
-    lease_seconds: float = Field(default=12.0, gt=0, description="How long a worker's claim holds without renewal.")
+    lease_seconds: float = Field(
+        default=12.0, gt=0, description="How long a worker's claim holds without renewal."
+    )
     max_fruitless_attempts: int = Field(
         default=3, ge=1, description="A run fails after so many attempts in a row that gained no step."
     )
@@ -33,9 +40,18 @@ class ServerSettings(BaseSettings):
         description="The command that runs the engine on an attempt folder, for an engine in an environment of "
         "its own; empty = this Python with `-m tunery.engine`.",
     )
-    engine_threads: int = Field(default=0, ge=0, description="Threads of one engine; 0 = as many as there are cores.")
+    engine_threads: int = Field(
+        default=0, ge=0, description="Threads of one engine; 0 = as many as there are cores."
+    )
     replica_idle_seconds: float = Field(
         default=900.0, gt=0, description="A serving replica without requests for so long is stopped."
+    )
+    replica_dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto",
+        description=(
+            "Numbers that serving replicas compute in; auto = bfloat16 where the processor has it, as in evaluations. "
+            "With float32 an answer at temperature 0 doesn't depend on what else is answered at the same time."
+        ),
     )
     max_replicas: int = Field(default=2, ge=1, description="How many serving replicas may run at once.")
 

@@ -90,7 +90,9 @@ def _choose(records: Iterator[Record], format: str | None, name: str) -> tuple[s
         first = sample[0]
         detail = f"no record could be read; the first, on line {first.line}, breaks the rule {sample[0].error.rule}"
         known = ", ".join(FORMATS.names())
-        raise Problem("format_unknown", where=Where(file=name, line=first.line), path=name, detail=detail, known=known)
+        raise Problem(
+            "format_unknown", where=Where(file=name, line=first.line), path=name, detail=detail, known=known
+        )
     chosen, reason = detect_format(readable, name)
     return chosen, reason, chain(sample, records)
 

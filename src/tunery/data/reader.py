@@ -172,9 +172,8 @@ def _record(row: int, piece: Piece, longest: int) -> Record:
 
 def _read_lines(head: bytes, stream: Iterator[bytes], offset: int, longest: int) -> Iterator[Record]:
     """One value a line; empty lines are no rows."""
-    row = number = 0
-    for raw, size in split_lines(chain([head], stream), longest):
-        number += 1
+    row = 0
+    for number, (raw, size) in enumerate(split_lines(chain([head], stream), longest), 1):
         if raw and not raw.isspace():
             row += 1
             if size > longest:

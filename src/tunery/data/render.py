@@ -70,7 +70,7 @@ class ChatRenderer:
         controls += self._vocabulary.named.values()
         self._in_answers = Speller(controls)
         self._in_prompts = self._in_answers
-        self._end = ""
+        self._opening = self._end = ""
         self._end_token: str | None = None
         if source_text is not None:
             try:
@@ -82,7 +82,7 @@ class ChatRenderer:
             # them itself, so they stay what they are inside answers.
             written = [token for token in self._vocabulary.added if template.writes(token)]
             self._in_prompts = Speller([*controls, *written])
-            self._end, self._end_token = self._probe_end([*controls, *written])
+            self._opening, self._end, self._end_token = self._probe([*controls, *written])
             if self._end_token is not None:
                 self._in_answers = Speller([*controls, self._end_token])
 
@@ -262,23 +262,28 @@ class ChatRenderer:
             raise Problem("chat_template_failed", row=_beginning(messages), detail=detail)
         if text.startswith(self._end, end):
             end += len(self._end)
-        return len(before), end
+        start = len(before) - (len(self._opening) if before.endswith(self._opening) else 0)
+        return start, end
 
-    def _probe_end(self, controls: Sequence[str]) -> tuple[str, str | None]:
-        """What the template writes after an answer, up to its end token, and that token where there is one."""
+    def _probe(self, controls: Sequence[str]) -> tuple[str, str, str | None]:
+        """What the template writes around an answer: what stands between prompt and answer, what follows up to
+        the end token, and that token, where there is one."""
         messages = [Message.of("user", "a"), Message.of("assistant", _PLACEHOLDER)]
         marks = _marks_for(messages, "")
         try:
             text = self._run(messages, "", marks, answer_next=False)
+            prompt = self._run(messages[:1], "", marks, answer_next=True)
         except TemplateFailure:
             # It wants something that no row can be expected to lack or hold; each row will be told apart.
-            return "", None
-        after = text.partition(_PLACEHOLDER)[2].replace(marks.opening, "").replace(marks.closing, "")
+            return "", "", None
+        text = text.replace(marks.opening, "").replace(marks.closing, "")
+        before, _, after = text.partition(_PLACEHOLDER)
+        opening = before.removeprefix(prompt) if before.startswith(prompt) else ""
         present = [(after.find(token), -len(token), token) for token in controls if token and token in after]
         if not present:
-            return after, None
+            return opening, after, None
         at, _, token = min(present)
-        return after[: at + len(token)], token
+        return opening, after[: at + len(token)], token
 
     def _run(self, messages: Sequence[Message], tools: str, marks: _Marks, answer_next: bool) -> str:
         if self._template is None:

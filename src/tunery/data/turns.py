@@ -7,8 +7,8 @@ import orjson
 from tunery.data.fields import blank
 from tunery.data.rows import Conversation, Message, Role, RowError, TextPart
 
-_FOLLOWS: Mapping[str, frozenset[str]] = {
-    "": frozenset({"system", "user"}),
+_FIRST = frozenset({"system", "user"})
+_FOLLOWS: Mapping[Role, frozenset[str]] = {
     "system": frozenset({"user"}),
     "user": frozenset({"assistant"}),
     "assistant": frozenset({"user", "tool"}),
@@ -19,14 +19,16 @@ _FOLLOWS: Mapping[str, frozenset[str]] = {
 def conversation(turns: Sequence[tuple[Role, str]], field: str, tools: object = None) -> Conversation:
     """Check order and content of the turns. `field` names the list they came from. Raises RowError."""
     before: Role | None = None
+    follows = _FIRST
     messages: list[Message] = []
-    for number, (role, text) in enumerate(turns):
-        if role not in _FOLLOWS[before or ""]:
-            raise _out_of_order(before, role, f"{field}[{number}]")
+    for role, text in turns:
+        if role not in follows:
+            raise _out_of_order(before, role, f"{field}[{len(messages)}]")
         if not text or text.isspace():
-            raise _empty(role, f"{field}[{number}]")
+            raise _empty(role, f"{field}[{len(messages)}]")
         messages.append(Message(role, (TextPart(text),)))
         before = role
+        follows = _FOLLOWS[role]
     if before != "assistant":
         raise RowError(
             "no_answer_at_end",
@@ -34,7 +36,7 @@ def conversation(turns: Sequence[tuple[Role, str]], field: str, tools: object = 
             field=f"{field}[{len(turns) - 1}]" if turns else field,
             found=before or "no turns",
         )
-    return Conversation(tuple(messages), tools_text(tools))
+    return Conversation(tuple(messages), tools_text(tools) if tools else "")
 
 
 def tools_text(tools: object) -> str:

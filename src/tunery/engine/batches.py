@@ -6,7 +6,7 @@ It knows nothing of models.
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from tunery.methods.point import Example
 
 WINDOW = 1024
 """Packing looks at so many examples at once: enough to fill bins to 98 %, few enough to keep the order random."""
+
+FILL = int(__import__('os').environ.get('FILL','64'))
 
 Group = list[int]
 """Indices of the examples of one batch."""
@@ -63,6 +65,22 @@ def _lay(parts: list[tuple[np.ndarray, np.ndarray]], rows: tuple[int, ...]) -> B
         predictors_N=torch.from_numpy(targets - 1),
         targets_N=tokens_T[torch.from_numpy(targets)],
         rows=rows,
+    )
+
+
+def fill(batch: Batch) -> Batch:
+    """The batch with a segment of nothing at its end that brings T to a multiple of FILL.
+
+    The matrix kernels are compiled for each shape they meet; without this every batch is a new one.
+    """
+    missing = -len(batch.tokens_T) % FILL
+    if not missing:
+        return batch
+    return replace(
+        batch,
+        tokens_T=torch.nn.functional.pad(batch.tokens_T, (0, missing)),
+        positions_T=torch.cat([batch.positions_T, torch.arange(missing)]),
+        lengths=(*batch.lengths, missing),
     )
 
 

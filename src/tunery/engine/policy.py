@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from tunery.core.errors import Problem
 from tunery.engine import weights
-from tunery.engine.batches import Batch
+from tunery.engine.batches import Batch, fill
 from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.optim import Optimizer
@@ -49,10 +49,11 @@ class Likelihood:
         """Last hidden states [T, H]."""
         decoder = self._model.base_model
         if self._packed:
+            filled = fill(batch)
             out = decoder(
-                input_ids=batch.tokens_T[None],
-                position_ids=batch.positions_T[None],
-                segments=batch.lengths,
+                input_ids=filled.tokens_T[None],
+                position_ids=filled.positions_T[None],
+                segments=filled.lengths,
                 use_cache=False,
             )
             return out.last_hidden_state[0]

@@ -16,11 +16,11 @@ from tunery.jobs.worker import run_until_signalled
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tunery.jobs", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
-    parser.add_argument("--stay", action="store_true", help="go on when the parent process ends")
+    parser.add_argument("--parent", type=int, help="the process that started it, to end with")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if not arguments.stay:
-        die_with_parent()
+    if arguments.parent is not None:
+        die_with_parent(arguments.parent)
     settings = ServerSettings(data=arguments.data)
     try:
         engine = open_database(settings)

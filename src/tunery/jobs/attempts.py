@@ -19,10 +19,10 @@ from tunery.core.errors import Problem
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, checkpoint, run, task
 from tunery.jobs import stages
-from tunery.jobs.handlers.point import Work
 from tunery.jobs.queue import Fenced
 from tunery.jobs.recorder import record_new_events
 from tunery.jobs.states import move_run
+from tunery.jobs.work import Work
 from tunery.launch.point import LAUNCHERS, Launcher
 
 LayOut = Callable[[AttemptFolder, int], None]

@@ -6,7 +6,7 @@ from typing import Any
 from tunery.core.attempt import run_data_folder
 from tunery.data.laid_out import lay_out_held_out, lay_out_training
 from tunery.data.store import VersionReader
-from tunery.jobs.handlers.point import Work
+from tunery.jobs.work import Work
 from tunery.schemas.run import ResolvedSpec
 
 

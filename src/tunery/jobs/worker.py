@@ -23,8 +23,9 @@ from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading, writing
 from tunery.db.tables import worker
 from tunery.jobs import queue
-from tunery.jobs.handlers.point import HANDLERS, Work
+from tunery.jobs.handlers.point import HANDLERS
 from tunery.jobs.queue import Claim, Fenced
+from tunery.jobs.work import Work
 
 _LOG = logging.getLogger("tunery.worker")
 _IDLE_SECONDS = 0.2

@@ -6,6 +6,7 @@ It ends with the process that started it. What keeps it from starting is the las
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import orjson
 from tunery.core.errors import Problem
 from tunery.core.process import die_with_parent
 from tunery.engine.machine import keep_freed_memory, limit_threads
+from tunery.models.folder import inspect_folder
 
 
 def main() -> int:
@@ -22,15 +24,26 @@ def main() -> int:
     parser.add_argument("--base", type=Path, required=True, help="folder of the base model")
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to answer on")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 = as many as there are cores")
+    parser.add_argument(
+        "--dtype",
+        choices=("auto", "bfloat16", "float32"),
+        default="auto",
+        help="numbers to compute in; auto = bfloat16 where the processor has it",
+    )
+    parser.add_argument("--parent", type=int, help="the process that started it, to end with")
     asked = parser.parse_args()
-    die_with_parent()
+    if asked.parent is not None:
+        die_with_parent(asked.parent)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     threads = limit_threads(asked.threads)
     keep_freed_memory()
+    # A thread that waits must sleep: where training has the cores too, spinning ones starve those they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        from tunery.replica.run import run  # torch reads the thread limits when it is imported
+        folder = inspect_folder(asked.base)
+        from tunery.replica.run import run  # torch reads the environment when it is imported
 
-        run(asked.base, asked.socket, threads)
+        run(folder, asked.socket, threads, asked.dtype)
     except Problem as problem:
         sys.stderr.flush()
         sys.stdout.buffer.write(orjson.dumps({"problem": problem.as_dict()}) + b"\n")

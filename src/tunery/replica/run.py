@@ -10,7 +10,7 @@ import uvicorn
 from tunery.data.render import ChatRenderer
 from tunery.engine.policy import compute_dtype
 from tunery.engine.weights import load_model
-from tunery.models.folder import inspect_folder, load_family
+from tunery.models.folder import ModelFolder, load_family
 from tunery.replica.adapters import Adapters
 from tunery.replica.app import create_app
 from tunery.replica.decoder import Decoder
@@ -25,16 +25,15 @@ _GRACE_SECONDS = 3
 """How long answers may go on after SIGTERM."""
 
 
-def run(base: Path, socket: Path, threads: int) -> None:
-    """Serve until SIGTERM. Raises Problem when the folder is no usable model."""
+def run(folder: ModelFolder, socket: Path, threads: int, dtype_name: str) -> None:
+    """Serve until SIGTERM. Raises Problem when the model doesn't load."""
     begun = time.monotonic()
     torch.set_num_threads(threads)
-    folder = inspect_folder(base)
     family = load_family(folder)
-    dtype = compute_dtype()
-    renderer = ChatRenderer.open(folder, family)
+    dtype = compute_dtype() if dtype_name == "auto" else getattr(torch, dtype_name)
+    renderer = ChatRenderer.open(folder.path, family.CHAT_TEMPLATE)
     prompts = Prompts(renderer, folder.limit or _CONTEXT_UNKNOWN)
-    model = ServedModel(load_model(base, dtype, family, generate=True), dtype)
+    model = ServedModel(load_model(folder.path, dtype, family, generate=True), dtype)
     decoder = Decoder(model, prompts.token_text)
     app = create_app(prompts, decoder, Adapters(model, decoder))
     _log.info(

@@ -3,7 +3,9 @@
 from typing import Any, Literal
 
 from tunery.schemas.base import Schema
-from tunery.schemas.run import ResolvedSpec
+from tunery.schemas.run import ResolvedSpec, TrainResult
+
+__all__ = ["EngineInput", "EngineSpec", "EvaluatedRow", "EvaluationResult", "Score", "TrainResult"]
 
 
 class EngineInput(Schema):
@@ -34,29 +36,6 @@ class EngineSpec(Schema):
 
     run: str
     resolved: ResolvedSpec
-
-
-class TrainResult(Schema):
-    """result.json of a training."""
-
-    status: Literal["succeeded", "stopped", "paused", "failed", "cancelled"]
-    error: dict[str, Any] | None = None
-    """A Problem, as `Problem.as_dict` gives it."""
-    steps: int = 0
-    """Optimizer steps done, over all attempts."""
-    train_seconds: float = 0.0
-    """From the first batch asked for to the end of the last step; evaluation and saving apart; this attempt only."""
-    tokens: int = 0
-    """Tokens trained on by this attempt."""
-    supervised_tokens: int = 0
-    tokens_per_second: float = 0.0
-    first_loss: float | None = None
-    last_loss: float | None = None
-    validation_loss: float | None = None
-    peak_rss_mb: float = 0.0
-    output: str | None = None
-    """Folder name of the trained model or adapter under the attempt folder."""
-    output_kind: Literal["adapter", "full"] | None = None
 
 
 class Score(Schema):

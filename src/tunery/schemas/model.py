@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from tunery.schemas.base import Microseconds, Name, Schema
 
 
@@ -67,7 +69,7 @@ class PublishRequest(Schema):
     run: str
     name: Name | None = None
     """The model's name; none = the run's name."""
-    step: int | None = None
+    step: int | None = Field(None, ge=0, le=2**31 - 1)
     """A checkpoint's step; none = the final model."""
 
 

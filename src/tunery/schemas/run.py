@@ -13,7 +13,7 @@ class DataRef(Schema):
 
     dataset: str | None = None
     """Name or id of a dataset."""
-    version: int | None = Field(None, ge=1)
+    version: int | None = Field(None, ge=1, le=2**31 - 1)
     """Which version; none = the newest published one."""
     path: str | None = None
     """A file, for `tunery train` without a server; relative paths count from the spec's folder."""
@@ -183,10 +183,35 @@ class Run(Schema):
     """Number of its newest event; a reader who knows the state so far follows the stream from there."""
 
 
+class TrainResult(Schema):
+    """result.json of a training."""
+
+    status: Literal["succeeded", "stopped", "paused", "failed", "cancelled"]
+    error: dict[str, Any] | None = None
+    """A Problem, as `Problem.as_dict` gives it."""
+    steps: int = 0
+    """Optimizer steps done, over all attempts."""
+    train_seconds: float = 0.0
+    """From the first batch asked for to the end of the last step; evaluation and saving apart; this attempt only."""
+    tokens: int = 0
+    """Tokens trained on by this attempt."""
+    supervised_tokens: int = 0
+    tokens_per_second: float = 0.0
+    first_loss: float | None = None
+    last_loss: float | None = None
+    validation_loss: float | None = None
+    peak_rss_mb: float = 0.0
+    output: str | None = None
+    """Folder name of the trained model or adapter under the attempt folder."""
+    output_kind: Literal["adapter", "full"] | None = None
+
+
 class RunDetail(Run):
-    """A run with its frozen spec."""
+    """A run with its frozen spec and what training came to."""
 
     resolved: ResolvedSpec
+    result: TrainResult | None = None
+    """Of the last attempt; none while it trains."""
 
 
 class Checkpoint(Schema):

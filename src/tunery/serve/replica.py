@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tunery.core.errors import Problem
+from tunery.core.settings import ServerSettings
 from tunery.serve.backends.point import Backend
 
 _START_SECONDS = 600.0
@@ -37,7 +38,7 @@ class Replica:
         *,
         socket: Path,
         log: Path,
-        threads: int,
+        settings: ServerSettings,
         replaces: "Replica | None",
         idle: Callable[["Replica"], bool],
     ) -> None:
@@ -51,7 +52,7 @@ class Replica:
         self.ready.set_running_or_notify_cancel()
         self._socket = socket
         self._log = log
-        self._threads = threads
+        self._settings = settings
         self._replaces = replaces
         self._idle = idle
         self._stopping = threading.Event()
@@ -90,7 +91,7 @@ class Replica:
             with self._log.open("ab") as log:
                 begin = log.tell()
                 self._process = subprocess.Popen(
-                    self.backend.command(self.base, self._socket, self._threads),
+                    self.backend.command(self.base, self._socket, self._settings),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

@@ -21,7 +21,7 @@ from tunery.core.errors import Problem
 from tunery.core.folder import DataFolder
 from tunery.core.settings import ServerSettings
 from tunery.schemas.serving import EndLine, GenerateRequest, ProblemLine, TextLine
-from tunery.serve.backends.point import BACKENDS
+from tunery.serve.backends.point import BACKENDS, Backend
 from tunery.serve.replica import Replica
 from tunery.serve.router import Target
 
@@ -45,13 +45,13 @@ class _Failure:
 class ReplicaPool:
     """Answers for targets. `close` ends every replica."""
 
-    def __init__(self, settings: ServerSettings, folder: Path) -> None:
+    def __init__(self, settings: ServerSettings, folder: Path, *, backend: Backend | None = None) -> None:
         self._settings = settings
         self._logs = DataFolder(folder).logs
         self._logs.mkdir(parents=True, exist_ok=True)
         # Not under the data folder: a socket's path has room for 107 bytes only.
         self._sockets = Path(tempfile.mkdtemp(prefix="tunery-"))
-        self._backend = BACKENDS.load(_BACKEND)
+        self._backend = backend or BACKENDS.load(_BACKEND)
         self._lock = threading.Lock()
         self._replicas: dict[Path, Replica] = {}
         self._failures: dict[Path, _Failure] = {}
@@ -165,7 +165,7 @@ class ReplicaPool:
             base,
             socket=self._sockets / f"{self._started}.sock",
             log=self._logs / f"replica-{name[-80:]}.log",
-            threads=self._settings.engine_threads,
+            settings=self._settings,
             replaces=replaces,
             idle=self._retire_if_idle,
         )

@@ -30,6 +30,8 @@ from tunery.web import app as web
 from tunery.web.page import problem_page
 
 _UPLOADS = ("/api/v1/datasets",)
+_WILDCARDS = {"", "0.0.0.0", "::"}
+"""Addresses to listen on that are nobody's name."""
 
 
 def create_app(settings: ServerSettings, *, work: bool = True) -> FastAPI:
@@ -62,7 +64,7 @@ def create_app(settings: ServerSettings, *, work: bool = True) -> FastAPI:
     app.add_middleware(
         Guard,
         respond=respond,
-        hosts=[settings.host, *settings.allowed_hosts],
+        hosts={settings.host, *settings.allowed_hosts} - _WILDCARDS,
         upload_paths=_UPLOADS,
         upload_limit=settings.max_upload_bytes,
     )

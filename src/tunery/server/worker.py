@@ -22,7 +22,7 @@ _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
 _STEADY_SECONDS = 60.0
 """A worker that lived so long starts the back-off anew."""
-_PATIENCE = 10.0
+_PATIENCE = 6.0
 """Seconds a worker gets to save before it is killed; its claims expire by themselves."""
 _LOG_BYTES = 10 * 2**20
 
@@ -84,6 +84,8 @@ class WorkerKeeper:
                 "tunery.jobs",
                 "--data",
                 str(self._settings.folder),
+                "--parent",
+                str(os.getpid()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -5,12 +5,11 @@ from tunery.core.ids import new_id
 from tunery.schemas.dataset import Dataset
 from tunery.services import datasets
 from tunery.services.context import Context
+from tunery.starter.place import HELD_OUT_ROWS, TRAIN_ROWS
 from tunery.starter.sample import write
 
 TRAIN_NAME = "support-messages"
 HELD_OUT_NAME = "support-messages-held-out"
-TRAIN_ROWS = 3000
-HELD_OUT_ROWS = 400
 
 
 def load_sample(ctx: Context, seed: int = 0) -> tuple[Dataset, Dataset]:

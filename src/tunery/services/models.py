@@ -51,7 +51,7 @@ def publish(ctx: Context, request: PublishRequest) -> Task:
             raise Problem(
                 "not_publishable", run=row.id, detail=f"it has no checkpoint at step {request.step}"
             )
-    elif row.result is None or row.result.get("output") is None:
+    elif row.result is None or row.result["train"]["output"] is None:
         raise Problem("not_publishable", run=row.id, detail=f"it is {row.state} and left no model")
     payload = {"by_hand": True, "name": request.name, "step": request.step}
     id = enqueue(ctx.conn, "publish", ctx.project, payload, row.id)

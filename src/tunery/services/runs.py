@@ -26,6 +26,7 @@ from tunery.schemas.run import (
     RunDetail,
     RunSpec,
     Stage,
+    TrainResult,
 )
 from tunery.services import base_models, datasets, lists
 from tunery.services.context import Context
@@ -103,7 +104,11 @@ def list_runs(
 def get_run(ctx: Context, id: str) -> RunDetail:
     """One run with its frozen spec. Raises Problem `not_found`."""
     row = need_run(ctx, id)
-    return RunDetail(**_fields(ctx, row), resolved=ResolvedSpec.model_validate(row.resolved))
+    return RunDetail(
+        **_fields(ctx, row),
+        resolved=ResolvedSpec.model_validate(row.resolved),
+        result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
+    )
 
 
 def ask(ctx: Context, id: str, verb: Verb) -> Run:

@@ -12,7 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tunery.starter import corpus, tokenizer
+from tunery.starter import corpus, initial, tokenizer
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -27,7 +27,7 @@ CONFIG = {
     "max_position_embeddings": 1024,
     "initializer_range": 0.02,
     "rms_norm_eps": 1e-05,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0},
     "attention_bias": False,
     "attention_dropout": 0.0,
     "mlp_bias": False,
@@ -50,7 +50,9 @@ def build(out: Path, seed: int = 0, characters: int = 60_000_000) -> None:
         "eos_token_id": trained.token_to_id(tokenizer.END),
         "pad_token_id": trained.token_to_id(tokenizer.PAD),
     }
-    (model / "config.json").write_text(json.dumps({**CONFIG, **ids}, indent=2) + "\n", encoding="utf-8")
+    config = {**CONFIG, **ids}
+    (model / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    initial.write(model, config, seed)
     with (out / "corpus.jsonl").open("w", encoding="utf-8") as file:
         for text in corpus.documents(seed, characters):
             file.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")

@@ -84,7 +84,9 @@ def hms(moment: int) -> str:
 
 def number(value: object) -> str:
     """A measured value with four significant digits; small ones without an exponent where that stays short."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, (int, float)):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 

@@ -9,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import StreamingResponse
 
-from tunery.api.paging import After, Limit, Offset, Rows
+from tunery.api.description import STREAM_ERRORS
+from tunery.api.paging import After, Limit, Offset, Rows, Version
 from tunery.api.session import Reading, Writing
 from tunery.api.uploads import Upload, receive_upload
 from tunery.schemas.base import Name, Schema
@@ -91,14 +92,14 @@ def list_dataset_versions(ctx: Reading, dataset: str) -> list[DatasetVersion]:
 
 
 @router.get("/{dataset}/versions/{version}")
-def get_dataset_version(ctx: Reading, dataset: str, version: int) -> DatasetVersion:
+def get_dataset_version(ctx: Reading, dataset: str, version: Version) -> DatasetVersion:
     """One version with the report of its import."""
     return datasets.get_version(ctx, dataset, version)
 
 
 @router.get("/{dataset}/versions/{version}/rows")
 def read_dataset_rows(
-    ctx: Reading, dataset: str, version: int, offset: Offset = 0, limit: Rows = 20
+    ctx: Reading, dataset: str, version: Version, offset: Offset = 0, limit: Rows = 20
 ) -> RowPage:
     """Rows in canonical form."""
     return datasets.read_rows(ctx, dataset, version, offset, limit)
@@ -107,9 +108,9 @@ def read_dataset_rows(
 @router.get(
     "/{dataset}/versions/{version}/quarantine",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/jsonl": {}}}},
+    responses={200: {"content": {"application/jsonl": {}}}} | STREAM_ERRORS,
 )
-def download_quarantine(ctx: Reading, dataset: str, version: int) -> StreamingResponse:
+def download_quarantine(ctx: Reading, dataset: str, version: Version) -> StreamingResponse:
     """The rows that can't be used, each with the reason, as JSON lines."""
     file = datasets.open_quarantine(ctx, dataset, version)
     name = f"{dataset}-{version}-quarantine.jsonl"
@@ -119,7 +120,7 @@ def download_quarantine(ctx: Reading, dataset: str, version: int) -> StreamingRe
 
 
 @router.post("/{dataset}/versions/{version}/publish")
-def publish_dataset_version(ctx: Writing, dataset: str, version: int) -> DatasetVersion:
+def publish_dataset_version(ctx: Writing, dataset: str, version: Version) -> DatasetVersion:
     """Make a draft immutable, so that runs may train on it."""
     return datasets.publish_version(ctx, dataset, version)
 

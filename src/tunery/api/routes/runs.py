@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
+from tunery.api.description import STREAM_ERRORS
 from tunery.api.idempotency import ByKey
 from tunery.api.paging import After, Limit
 from tunery.api.session import Reading, Writing
@@ -68,7 +69,7 @@ def list_run_events(
     return runs.events(ctx, run, after, limit)
 
 
-@router.get("/{run}/stream", response_class=EventSourceResponse)
+@router.get("/{run}/stream", response_class=EventSourceResponse, responses=STREAM_ERRORS)
 async def stream_run(followed: Annotated[Followed, Depends(followed_run)]) -> AsyncIterator[ServerSentEvent]:
     """Events as they happen, until the run has ended; the last one is `end`. Goes on after Last-Event-ID."""
     async for event in follow(followed):

@@ -13,9 +13,9 @@ from tunery.db.engine import reading
 from tunery.db.tables import evaluation, run
 from tunery.jobs import stages
 from tunery.jobs.attempts import Ended, Interrupted, drive, end_attempt
-from tunery.jobs.handlers.point import Work
 from tunery.jobs.prepare import held_out_rows
 from tunery.jobs.queue import Claim, finish, give_back
+from tunery.jobs.work import Work
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluationResult
 from tunery.schemas.run import ResolvedSpec
 

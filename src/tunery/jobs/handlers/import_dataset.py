@@ -13,8 +13,8 @@ from tunery.data.check import check_file
 from tunery.data.formats.point import FORMATS, Format
 from tunery.data.store import VersionReader, VersionWriter
 from tunery.db.tables import dataset, dataset_version
-from tunery.jobs.handlers.point import Work
 from tunery.jobs.queue import Claim, finish
+from tunery.jobs.work import Work
 from tunery.schemas.dataset import CheckReport
 
 API_VERSION = 1

@@ -1,45 +1,12 @@
-"""What a handler of one kind of task offers, and what it is given."""
+"""The extension point of task handlers: what each kind of task does."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection
 
-from tunery.blobs.point import BlobStore
 from tunery.core.extensions import Point
-from tunery.core.settings import ServerSettings
-from tunery.db.tables import task
-from tunery.jobs.queue import Claim, Fenced, fenced
-
-
-@dataclass
-class Work:
-    """A claimed task in progress. Every write goes through `writing`, which refuses once the claim is lost."""
-
-    claim: Claim
-    engine: Engine
-    settings: ServerSettings
-    blobs: BlobStore
-    lost: threading.Event = field(default_factory=threading.Event)
-    """Set when a renewal found the claim lost."""
-    closing: threading.Event = field(default_factory=threading.Event)
-    """Set when the worker is to end."""
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A write transaction under the fence. Raises Fenced."""
-        if self.lost.is_set():
-            raise Fenced(self.claim.task)
-        with fenced(self.engine, self.claim) as connection:
-            yield connection
-
-    def report(self, progress: dict[str, Any]) -> None:
-        """Tell how far the task is."""
-        with self.writing() as connection:
-            connection.execute(update(task).where(task.c.id == self.claim.task).values(progress=progress))
+from tunery.jobs.queue import Claim
+from tunery.jobs.work import Work
 
 
 class Handler(Protocol):

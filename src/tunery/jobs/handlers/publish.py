@@ -16,8 +16,8 @@ from tunery.core.ids import new_id
 from tunery.db.engine import reading
 from tunery.db.tables import base_model, checkpoint, job, model, model_version, run
 from tunery.jobs import stages
-from tunery.jobs.handlers.point import Work
 from tunery.jobs.queue import Claim, finish
+from tunery.jobs.work import Work
 from tunery.schemas.run import ResolvedSpec
 
 API_VERSION = 1
@@ -58,7 +58,7 @@ def _source(work: Work, row: Row[Any], step: int | None) -> tuple[Path, int]:
         folder = AttemptFolder(Path(row.result["folder"])).output
         if not folder.exists():
             raise Problem("not_publishable", run=row.id, detail="its files are gone")
-        return folder, int(row.result["steps"])
+        return folder, int(row.result["train"]["steps"])
     with reading(work.engine) as connection:
         found = connection.scalars(
             select(checkpoint.c.folder)

@@ -10,11 +10,11 @@ from tunery.db.engine import reading
 from tunery.db.tables import run
 from tunery.jobs import stages
 from tunery.jobs.attempts import Ended, Interrupted, drive, end_attempt
-from tunery.jobs.handlers.point import Work
 from tunery.jobs.prepare import training_rows
 from tunery.jobs.queue import Claim, finish, give_back
-from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
-from tunery.schemas.run import ResolvedSpec
+from tunery.jobs.work import Work
+from tunery.schemas.engine import EngineInput, EngineSpec
+from tunery.schemas.run import ResolvedSpec, TrainResult
 
 API_VERSION = 1
 USES_ENGINE = True
@@ -63,7 +63,7 @@ def _finish(work: Work, row: Row[Any], ended: Ended) -> None:
     result = TrainResult.model_validate(ended.result)
     with work.writing() as connection:
         end_attempt(connection, work, ended.number, result.status)
-        kept = {**result.model_dump(mode="json"), "attempt": ended.number, "folder": str(ended.folder.path)}
+        kept = {"train": result.model_dump(mode="json"), "folder": str(ended.folder.path)}
         connection.execute(update(run).where(run.c.id == row.id).values(result=kept))
         if result.status == "succeeded":
             finish(connection, claim, "succeeded")

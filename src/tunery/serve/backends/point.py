@@ -7,6 +7,7 @@ from typing import Protocol
 import httpx
 
 from tunery.core.extensions import Point
+from tunery.core.settings import ServerSettings
 from tunery.schemas.serving import AnswerLine, GenerateRequest
 from tunery.serve.router import Target
 
@@ -20,7 +21,7 @@ class Backend(Protocol):
     READY_PATH: str
     """Answers 200 to GET as soon as the base model can answer."""
 
-    def command(self, base: Path, socket: Path, threads: int) -> list[str]:
+    def command(self, base: Path, socket: Path, settings: ServerSettings) -> list[str]:
         """The command line that starts it; it ends with the process that starts it."""
         ...
 

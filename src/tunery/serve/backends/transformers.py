@@ -1,5 +1,6 @@
 """Tunery's own replica over transformers and PEFT: everything that trains here can answer here."""
 
+import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import httpx
 import orjson
 
 from tunery.core.errors import Problem
+from tunery.core.settings import ServerSettings
 from tunery.schemas.serving import ANSWER_LINE, AnswerLine, GenerateRequest, LoadAdapterRequest
 from tunery.serve.router import Target
 
@@ -17,9 +19,15 @@ HELP = "Answers with the weights as they were trained and judged, on the CPU, ma
 READY_PATH = "/health"
 
 
-def command(base: Path, socket: Path, threads: int) -> list[str]:
-    arguments = ["--base", str(base), "--socket", str(socket), "--threads", str(threads)]
-    return [sys.executable, "-m", "tunery.replica", *arguments]
+def command(base: Path, socket: Path, settings: ServerSettings) -> list[str]:
+    return [
+        *(sys.executable, "-m", "tunery.replica"),
+        *("--base", str(base)),
+        *("--socket", str(socket)),
+        *("--threads", str(settings.engine_threads)),
+        *("--dtype", settings.replica_dtype),
+        *("--parent", str(os.getpid())),
+    ]
 
 
 def why_ended(log: str) -> str:

@@ -112,10 +112,15 @@ def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
 
 
 def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:
-    """All events but the measurements, in order."""
+    """All events but the measurements, in order; of the progress of one thing only the newest."""
     found: list[dict[str, Any]] = []
     last = 0
     while page := runs.events(ctx, run, last, _EVENTS):
-        found += [event for event in page if event["type"] != "metric"]
         last = page[-1]["id"]
+        for event in page:
+            if event["type"] == "metric":
+                continue
+            if found and event["type"] == found[-1]["type"] == "progress" and event["stage"] == found[-1]["stage"]:
+                found.pop()
+            found.append(event)
     return found

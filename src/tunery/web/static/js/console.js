@@ -42,6 +42,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(source.textContent);
     label.textContent = _("Copied");
+    if (label.classList.contains("sr")) toast(_("Copied"), { tone: "good" });
   } catch {
     const range = document.createRange();
     range.selectNodeContents(source);

@@ -1,0 +1,196 @@
+// A run's page while it is open: curves, log and events follow the server's stream.
+/* global htmx */
+import { api, connection } from "./console.js";
+import { Curve, LossChart, SmallChart, stepText } from "./curves.js";
+import { Stream } from "./stream.js";
+import { number } from "./texts.js";
+
+const page = document.getElementById("run");
+const run = page.dataset.run;
+const ended = page.dataset.ended === "yes";
+const SMALL = ["learning_rate", "grad_norm", "tokens_per_second"];
+const NAMES = ["train_loss", "validation_loss", ...SMALL];
+const MOST_POINTS = 6000;
+const $ = (id) => document.getElementById(id);
+
+// Calls `work` soon, and not more often than every `pause` ms.
+function calm(work, pause) {
+  let due = 0;
+  return () => {
+    if (due) return;
+    due = setTimeout(() => { due = 0; work(); }, pause);
+  };
+}
+
+const refreshHead = calm(() => htmx.trigger("#run-head", "tunery:changed"), 700);
+
+class Curves {
+  constructor() {
+    this.query = new URLSearchParams(location.search);
+    const { events, last } = JSON.parse($("happened").textContent);
+    this.last = Math.max(last, events.at(-1)?.id ?? 0);
+    this.zoom = this.query.has("from") ? [Number(this.query.get("from")), Number(this.query.get("to"))] : null;
+    this.loss = new LossChart($("loss-chart"), { onZoom: (from, to) => this.look(from, to), onCursor: (at, data) => this.read(at, data) });
+    this.small = Object.fromEntries(SMALL.map((name) => [name, new SmallChart(document.querySelector(`[data-series="${name}"]`))]));
+    for (const event of events) this.mark(event);
+    this.controls();
+    this.draw = calm(() => requestAnimationFrame(() => this.show()), 120);
+  }
+
+  controls() {
+    const { query } = this;
+    const weight = query.has("smooth") ? Number(query.get("smooth")) : 0.8;
+    $("smooth").value = weight;
+    $("raw").checked = query.get("raw") !== "0";
+    $("log-axis").checked = query.get("log") === "1";
+    const apply = () => {
+      const options = { weight: Number($("smooth").value), raw: $("raw").checked, log: $("log-axis").checked };
+      this.remember({ smooth: options.weight === 0.8 ? null : options.weight, raw: options.raw ? null : "0", log: options.log ? "1" : null });
+      if (this.loss.plot) this.loss.set(options); else Object.assign(this.loss.options, options);
+    };
+    for (const id of ["smooth", "raw", "log-axis"]) $(id).addEventListener("input", apply);
+    Object.assign(this.loss.options, { weight, raw: $("raw").checked, log: $("log-axis").checked });
+    $("zoom-out").addEventListener("click", () => this.look(null, null));
+    $("zoom-out").hidden = !this.zoom;
+  }
+
+  remember(values) {
+    for (const [name, value] of Object.entries(values)) if (value === null) this.query.delete(name); else this.query.set(name, value);
+    history.replaceState(null, "", `${location.pathname}?${this.query}`);
+  }
+
+  look(from, to) {
+    this.zoom = from === null ? null : [from, to];
+    this.remember({ from, to });
+    $("zoom-out").hidden = !this.zoom;
+    this.load();
+  }
+
+  async load() {
+    const query = new URLSearchParams(NAMES.map((name) => ["name", name]));
+    query.set("points", "1500");
+    if (this.zoom) { query.set("first_step", this.zoom[0]); query.set("last_step", this.zoom[1]); }
+    const series = Object.fromEntries((await api(`/runs/${run}/metrics?${query}`)).map((one) => [one.name, one]));
+    const curve = (name) => new Curve(series[name]?.steps, series[name]?.values);
+    this.loss.train = curve("train_loss");
+    this.loss.validation = curve("validation_loss");
+    for (const name of SMALL) this.small[name].curve = curve(name);
+    this.show();
+  }
+
+  take(event) {
+    this.mark(event);
+    if (event.type !== "metric") return;
+    if (this.zoom && (event.step < this.zoom[0] || event.step > this.zoom[1])) return;
+    const { train_loss: train, validation_loss: validation } = event.values;
+    if (train !== undefined) this.loss.train.put(event.step, train);
+    if (validation !== undefined) this.loss.validation.put(event.step, validation);
+    for (const name of SMALL) if (event.values[name] !== undefined) this.small[name].curve.put(event.step, event.values[name]);
+    // After many points at full density, the thinned curve is asked for again.
+    if (this.loss.train.steps.length > MOST_POINTS) { this.load(); return; }
+    this.draw();
+  }
+
+  mark(event) {
+    const { marks } = this.loss;
+    if (event.type === "checkpoint" && !marks.checkpoint.includes(event.step)) marks.checkpoint.push(event.step);
+    if (event.type === "started" && event.resumed_from !== null && event.resumed_from !== undefined && !marks.restart.includes(event.resumed_from)) marks.restart.push(event.resumed_from);
+  }
+
+  show() {
+    const { loss } = this;
+    const any = loss.train.steps.length + loss.validation.steps.length > 0;
+    $("no-points").hidden = any;
+    $("loss-chart").hidden = !any;
+    if (any) loss.update();
+    $("l-validation").hidden = loss.validation.steps.length === 0;
+    $("l-checkpoint").hidden = loss.marks.checkpoint.length === 0;
+    $("l-restart").hidden = loss.marks.restart.length === 0;
+    for (const name of SMALL) {
+      const chart = this.small[name];
+      if (chart.curve.steps.length) chart.update();
+      $(`v-${name}`).textContent = chart.curve.steps.length ? number(chart.curve.last) : "";
+    }
+    this.read(null);
+  }
+
+  read(at, data) {
+    const { train, validation } = this.loss;
+    const here = at !== null;
+    $("v-train").textContent = here ? number(data[2][at]) : number(train.last);
+    $("v-validation").textContent = here ? number(data[3][at]) : number(validation.last);
+    $("v-step").textContent = here ? stepText(data[0][at]) : train.steps.length ? stepText(train.steps.at(-1)) : "";
+  }
+}
+
+class Log {
+  constructor() {
+    this.node = $("log");
+    this.offset = 0;
+    this.attempt = null;
+    this.busy = false;
+    this.more = calm(() => this.load(), 800);
+    this.node.addEventListener("scroll", () => {
+      const low = this.node.scrollHeight - this.node.scrollTop - this.node.clientHeight < 30;
+      if (!low) $("follow").checked = false;
+    });
+    $("follow").addEventListener("change", () => this.follow());
+  }
+
+  async load() {
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      for (;;) {
+        const piece = await api(`/runs/${run}/log?offset=${this.offset}`);
+        if (this.attempt !== null && piece.attempt !== this.attempt) {
+          this.attempt = piece.attempt;
+          this.offset = 0;
+          this.node.textContent = "";
+          continue;
+        }
+        this.attempt = piece.attempt;
+        if (piece.offset === this.offset) break;
+        this.offset = piece.offset;
+        this.node.append(piece.text);
+      }
+      $("log-attempt").textContent = this.attempt > 1 ? `#${this.attempt}` : "";
+      if (!this.node.textContent) this.node.dataset.waits = "yes"; else delete this.node.dataset.waits;
+      this.follow();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  follow() {
+    if ($("follow").checked) this.node.scrollTop = this.node.scrollHeight;
+  }
+}
+
+const curves = page.dataset.tab === "curves" ? new Curves() : null;
+const log = page.dataset.tab === "log" ? new Log() : null;
+const refreshEvents = calm(() => htmx.ajax("GET", location.href, { target: "#events", select: "#events", swap: "outerHTML" }), 1500);
+
+function onEvent(type, event) {
+  if (type === "end") {
+    htmx.trigger("#run-head", "tunery:changed");
+    log?.load();
+    if (["evaluation", "events"].includes(page.dataset.tab)) location.reload();
+    return;
+  }
+  curves?.take({ ...event, type: event.type ?? type });
+  log?.more();
+  if (type === "metric") {
+    const bar = $("run-progress");
+    if (bar && event.step <= bar.max) bar.value = Math.max(bar.value, event.step);
+    return;
+  }
+  refreshHead();
+  if (page.dataset.tab === "events" && $("events")) refreshEvents();
+}
+
+await Promise.all([curves?.load(), log?.load()]);
+if (!ended) {
+  const after = curves ? curves.last : Number(page.dataset.last);
+  new Stream(`/api/v1/runs/${run}/stream`, { after, onEvent, onState: (well) => connection("stream", well) });
+}

@@ -1,0 +1,1 @@
+"""Extensions of Tunery in a package of their own."""
