@@ -32,7 +32,10 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("MistralConfig", {**_GATED, "sliding_window": 16}),
     "gemma": ("GemmaConfig", {**_GATED, "head_dim": 16}),
     "gemma2": ("Gemma2Config", {**_GATED, "head_dim": 16, "sliding_window": 16, "query_pre_attn_scalar": 16}),
-    "gemma3": ("Gemma3TextConfig", {**_GATED, "head_dim": 16, "sliding_window": 16, "query_pre_attn_scalar": 16}),
+    "gemma3": (
+        "Gemma3TextConfig",
+        {**_GATED, "head_dim": 16, "sliding_window": 16, "query_pre_attn_scalar": 16},
+    ),
     "phi": ("PhiConfig", {**_SMALL, "intermediate_size": 128}),
     "phi3": ("Phi3Config", _GATED),
     "gpt2": ("GPT2Config", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}),
@@ -69,7 +72,12 @@ def toy_texts(count: int = 32, seed: int = 0) -> list[Text]:
     """Plain text with a rule in it."""
     draw = random.Random(seed)
     return [
-        Text(" ".join(f"The {draw.choice(_COLOURS)} {draw.choice(_THINGS)} stands." for _ in range(draw.randint(2, 14))))
+        Text(
+            " ".join(
+                f"The {draw.choice(_COLOURS)} {draw.choice(_THINGS)} stands."
+                for _ in range(draw.randint(2, 14))
+            )
+        )
         for _ in range(count)
     ]
 
@@ -92,7 +100,9 @@ def toy_tokenizer(folder: Path, *, chat_template: bool = True, limit: int = 256)
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = [m.text for row in toy_conversations(200, 1) for m in row.messages] + [row.text for row in toy_texts(50, 1)]
+    texts = [m.text for row in toy_conversations(200, 1) for m in row.messages] + [
+        row.text for row in toy_texts(50, 1)
+    ]
     tokenizer.train_from_iterator(texts, trainer)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -108,7 +118,9 @@ def toy_tokenizer(folder: Path, *, chat_template: bool = True, limit: int = 256)
     return tokenizer
 
 
-def toy_model(folder: Path, architecture: str = "llama", *, seed: int = 0, dtype: str = "float32", **changes: Any) -> Path:
+def toy_model(
+    folder: Path, architecture: str = "llama", *, seed: int = 0, dtype: str = "float32", **changes: Any
+) -> Path:
     """A tiny model of a real architecture with random weights, and its tokenizer."""
     import torch
     import transformers
@@ -153,7 +165,9 @@ def attempt(
     if validation is not None:
         held = folder / "validation.arrow"
         write_arrow(held, map(encode_row, validation))
-    spec = RunSpec.model_validate({"method": method, "base_model": str(base), "data": {"train": [{"path": str(data)}]}})
+    spec = RunSpec.model_validate(
+        {"method": method, "base_model": str(base), "data": {"train": [{"path": str(data)}]}}
+    )
     filled = METHODS.load(method).Settings.model_validate(settings)
     return _prepare(
         folder,
@@ -172,7 +186,13 @@ def attempt(
 
 
 def evaluation(
-    folder: Path, base: Path, rows: Sequence[Row], *, adapter: Path | None = None, threads: int = 1, **evaluate: Any
+    folder: Path,
+    base: Path,
+    rows: Sequence[Row],
+    *,
+    adapter: Path | None = None,
+    threads: int = 1,
+    **evaluate: Any,
 ) -> AttemptFolder:
     """An evaluation's attempt folder, ready for the engine."""
     folder.mkdir(parents=True, exist_ok=True)

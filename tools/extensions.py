@@ -40,7 +40,7 @@ def points() -> Iterator[tuple[ModuleType, Point[Any]]]:
 
 
 def _section(module: ModuleType, point: Point[Any]) -> str:
-    offers = _offered(module, point)
+    offers = offered(module, point)
     given = [kind for kind in _classes(module) if kind.name != offers.name and _is_protocol(kind)]
     return markdown.section(
         f"{point.noun.capitalize()} (`{point.package}`)",
@@ -52,7 +52,7 @@ def _section(module: ModuleType, point: Point[Any]) -> str:
     )
 
 
-def _offered(module: ModuleType, point: Point[Any]) -> ast.ClassDef:
+def offered(module: ModuleType, point: Point[Any]) -> ast.ClassDef:
     """The protocol that the point's modules satisfy: `Point[…]` as it is annotated, or as a class derives "
     "from it."""
     annotated = [t for name, t in inspect.get_annotations(module).items() if vars(module)[name] is point]

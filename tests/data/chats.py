@@ -3,7 +3,16 @@
 import json
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 WORDS = [
     "You are a kind assistant. Tell me about the weather in Tokyo, please.",
@@ -68,6 +77,12 @@ THINKING = (
     "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
 """Drops the thoughts of earlier answers: history is rewritten."""
+PHI3 = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\\n' }}"
+    "{{ message['content'] + '<|end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}"
+)
+"""Its tokens swallow the line break behind them; a text ends with a token of its own."""
 PLAIN = (
     "{%- for message in messages %}{{ message.role | capitalize + ': ' + message.content + '\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{ 'Assistant:' }}{%- endif %}"
@@ -75,14 +90,27 @@ PLAIN = (
 """Neither special tokens nor an end of turns."""
 
 
-def byte_level(folder: Path, template: str | None, special: list[str], *, eos: str, bos: str | None = None) -> Path:
-    """A byte-level BPE model folder; `<think>` and `</think>` are added tokens, but not special."""
+def byte_level(
+    folder: Path,
+    template: str | None,
+    special: list[str],
+    *,
+    eos: str,
+    bos: str | None = None,
+    swallow: bool = False,
+) -> Path:
+    """A byte-level BPE model folder; `<think>` and `</think>` are added tokens, but not special.
+
+    With `swallow` the special tokens take the white space behind them away.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=500,
-        special_tokens=special,
+        special_tokens=[
+            AddedToken(token, special=True, normalized=False, rstrip=swallow) for token in special
+        ],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -119,7 +147,11 @@ def with_prefix_space(folder: Path, template: str | None, special: list[str], *,
 def write(folder: Path, tokenizer: Tokenizer, template: str | None, *, eos: str, bos: str | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": eos, "clean_up_tokenization_spaces": False}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": eos,
+        "clean_up_tokenization_spaces": False,
+    }
     if bos:
         config["bos_token"] = bos
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -26,7 +26,12 @@ def test_real_alpaca(real_rows: Callable[[str], Path]) -> None:
     rows: list[Row] = []
     path = real_rows("alpaca_en_demo.json")
     report = check_file(path, on_row=lambda row, line: rows.append(row))
-    assert (report.format, report.rows_read, report.rows_accepted, report.rows_rejected) == ("alpaca", 999, 999, 0)
+    assert (report.format, report.rows_read, report.rows_accepted, report.rows_rejected) == (
+        "alpaca",
+        999,
+        999,
+        0,
+    )
     assert (report.duplicates, report.bytes) == (14, path.stat().st_size)
     records = orjson.loads(path.read_bytes())
     asked = [row.messages[0].text for row in rows if isinstance(row, Conversation)]
@@ -36,7 +41,12 @@ def test_real_alpaca(real_rows: Callable[[str], Path]) -> None:
 
 def test_real_corpus(real_rows: Callable[[str], Path]) -> None:
     report = check_file(real_rows("c4_demo.jsonl"))
-    assert (report.format, report.rows_accepted, report.rows_rejected, report.duplicates) == ("corpus", 300, 0, 0)
+    assert (report.format, report.rows_accepted, report.rows_rejected, report.duplicates) == (
+        "corpus",
+        300,
+        0,
+        0,
+    )
 
 
 def test_real_labelled_conversations(real_rows: Callable[[str], Path]) -> None:
@@ -45,7 +55,11 @@ def test_real_labelled_conversations(real_rows: Callable[[str], Path]) -> None:
         check_file(path)
     assert problem.value.code == "format_unknown"
     report = check_file(path, "messages")
-    assert report.rows_read == len(orjson.loads(path.read_bytes())) == report.rows_accepted + report.rows_rejected
+    assert (
+        report.rows_read
+        == len(orjson.loads(path.read_bytes()))
+        == report.rows_accepted + report.rows_rejected
+    )
     assert report.rows_accepted > 0
 
 
@@ -54,9 +68,16 @@ def test_every_bad_row_is_reported_and_set_aside(tmp_path: Path) -> None:
     path = write(tmp_path, b"\n".join([GOOD, *bad, GOOD, b"", GOOD]))
     accepted: list[bytes] = []
     aside: list[bytes] = []
-    report = check_file(path, on_row=lambda row, line: accepted.append(line), on_bad=aside.append, name="mine.jsonl")
+    report = check_file(
+        path, on_row=lambda row, line: accepted.append(line), on_bad=aside.append, name="mine.jsonl"
+    )
     assert (report.rows_read, report.rows_accepted, report.rows_rejected) == (7, 3, 4)
-    assert report.problems_by_rule == {"invalid_json": 1, "empty_answer": 1, "not_an_object": 1, "invalid_utf8": 1}
+    assert report.problems_by_rule == {
+        "invalid_json": 1,
+        "empty_answer": 1,
+        "not_an_object": 1,
+        "invalid_utf8": 1,
+    }
     assert [(p.line, p.row, p.rule, p.field) for p in report.problems] == [
         (2, 2, "invalid_json", None),
         (3, 3, "empty_answer", "output"),
@@ -92,7 +113,12 @@ def test_a_hundred_problems_are_shown_and_all_are_counted(tmp_path: Path) -> Non
 def test_the_hash_is_of_content_alone(tmp_path: Path) -> None:
     rows = [{"instruction": "é", "output": "1"}, {"instruction": "b", "input": "", "output": "2"}]
     as_messages = [
-        {"messages": [{"role": "user", "content": row["instruction"]}, {"role": "assistant", "content": row["output"]}]}
+        {
+            "messages": [
+                {"role": "user", "content": row["instruction"]},
+                {"role": "assistant", "content": row["output"]},
+            ]
+        }
         for row in rows
     ]
     files = [
@@ -107,8 +133,14 @@ def test_the_hash_is_of_content_alone(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(kinds=st.lists(st.sampled_from([GOOD, b"{", b"null", b'{"instruction": 1, "output": "x"}', b" "]), max_size=30))
-def test_rows_read_are_accepted_or_rejected(tmp_path_factory: pytest.TempPathFactory, kinds: list[bytes]) -> None:
+@given(
+    kinds=st.lists(
+        st.sampled_from([GOOD, b"{", b"null", b'{"instruction": 1, "output": "x"}', b" "]), max_size=30
+    )
+)
+def test_rows_read_are_accepted_or_rejected(
+    tmp_path_factory: pytest.TempPathFactory, kinds: list[bytes]
+) -> None:
     path = write(tmp_path_factory.mktemp("check"), b"\n".join([GOOD, *kinds]))
     aside: list[bytes] = []
     taken: list[bytes] = []
@@ -120,7 +152,9 @@ def test_rows_read_are_accepted_or_rejected(tmp_path_factory: pytest.TempPathFac
 
 def test_plain_text(tmp_path: Path) -> None:
     rows: list[Row] = []
-    report = check_file(write(tmp_path, "Ein Buch.\n\nSeite 2".encode(), "a.txt"), on_row=lambda row, _: rows.append(row))
+    report = check_file(
+        write(tmp_path, b"Ein Buch.\n\nSeite 2", "a.txt"), on_row=lambda row, _: rows.append(row)
+    )
     assert (report.format, report.reason, report.rows_accepted) == ("corpus", "it is a plain text file", 1)
     assert rows[0] == decode_row(b'{"kind":"text","text":"Ein Buch.\\n\\nSeite 2"}')
     assert check_file(write(tmp_path, b" \n", "b.txt")).problems_by_rule == {"empty_text": 1}

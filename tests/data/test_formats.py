@@ -46,14 +46,23 @@ def test_a_format_reads_and_recognises_its_own_example_alone(name: str) -> None:
 
 
 def test_alpaca() -> None:
-    full = {"instruction": "Add.", "input": "1+1", "output": "2", "system": "Be brief.", "history": [["Hi", "Ho"]]}
+    full = {
+        "instruction": "Add.",
+        "input": "1+1",
+        "output": "2",
+        "system": "Be brief.",
+        "history": [["Hi", "Ho"]],
+    }
     assert turns("alpaca", full) == [
         ("system", "Be brief."), ("user", "Hi"), ("assistant", "Ho"), ("user", "Add.\n1+1"), ("assistant", "2"),
     ]  # fmt: skip
     for empty in ("", None, " "):
         short = {"instruction": "Add.", "input": empty, "output": " 2\n", "system": empty, "history": None}
         assert turns("alpaca", short) == [("user", "Add."), ("assistant", " 2\n")]
-    assert turns("alpaca", {"instruction": "", "input": "x", "output": "y"}) == [("user", "x"), ("assistant", "y")]
+    assert turns("alpaca", {"instruction": "", "input": "x", "output": "y"}) == [
+        ("user", "x"),
+        ("assistant", "y"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +160,16 @@ def test_messages() -> None:
     ]  # fmt: skip
     image = [{"type": "image_url", "image_url": {"url": "x"}}]
     assert refusal("messages", openai(("user", image), ("assistant", "c"))).rule == "content_not_text"
-    calls = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [1]}]}
+    calls = {
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": None, "tool_calls": [1]},
+        ]
+    }
     assert refusal("messages", calls).rule == "tool_call"
-    silent = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}
+    silent = {
+        "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]
+    }
     assert refusal("messages", silent).rule == "weight"
     assert refusal("messages", openai(("user", "a"), ("assistant", None))).rule == "empty_answer"
 
@@ -162,7 +178,14 @@ def test_one_content_has_one_form_whatever_it_came_from() -> None:
     rows = {
         encode_row(FORMATS.load("alpaca").read({"instruction": "a", "output": "é"})),
         encode_row(FORMATS.load("sharegpt").read(gpt(("human", "a"), ("gpt", "é")))),
-        encode_row(FORMATS.load("messages").read(openai(("user", "a"), ("assistant", "é"), ))),
+        encode_row(
+            FORMATS.load("messages").read(
+                openai(
+                    ("user", "a"),
+                    ("assistant", "é"),
+                )
+            )
+        ),
         encode_row(Conversation((Message.of("user", "a"), Message.of("assistant", "é")))),
     }
     assert len(rows) == 1

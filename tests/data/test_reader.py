@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -16,16 +17,20 @@ from tunery.data.reader import Record, read_chunks
 GOOD = b'{"text": "fine"}'
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab:\"\\}", max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text('ab:"\\}', max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 records = st.dictionaries(st.text("abc:", min_size=1, max_size=4), values, max_size=4)
 
+places = st.lists(st.integers(0, 9999))
+
 
 def read(content: bytes, name: str, cuts: list[int] | None = None, longest: int = 1 << 20) -> list[Record]:
     """All records of bytes that arrive in parts cut at `cuts`."""
-    places = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts or [])})
-    parts = [content[a:b] for a, b in zip(places, places[1:], strict=False)]
+    borders = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts or [])})
+    parts = [content[a:b] for a, b in pairwise(borders)]
     return list(read_chunks(parts, name, longest=longest))
 
 
@@ -43,7 +48,12 @@ def rules(content: bytes, name: str = "a.jsonl") -> list[str | None]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows=st.lists(records, max_size=6), indent=st.sampled_from([None, 1]), ascii=st.booleans(), cuts=st.lists(st.integers(0, 9999)))
+@given(
+    rows=st.lists(records, max_size=6),
+    indent=st.sampled_from([None, 1]),
+    ascii=st.booleans(),
+    cuts=st.lists(st.integers(0, 9999)),
+)
 def test_an_array_gives_its_elements_however_it_arrives(
     rows: list[dict[str, object]], indent: int | None, ascii: bool, cuts: list[int]
 ) -> None:
@@ -58,7 +68,11 @@ def test_an_array_gives_its_elements_however_it_arrives(
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows=st.lists(records, max_size=6), end=st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]), cuts=st.lists(st.integers(0, 9999)))
+@given(
+    rows=st.lists(records, max_size=6),
+    end=st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]),
+    cuts=st.lists(st.integers(0, 9999)),
+)
 def test_lines_give_their_rows_however_they_arrive(
     rows: list[dict[str, object]], end: bytes, cuts: list[int]
 ) -> None:
@@ -136,7 +150,13 @@ def test_colons_and_escapes_in_content_are_no_repeated_keys() -> None:
 def test_odd_rows_are_values_too() -> None:
     many = {f"key{number}": number for number in range(50_000)}
     assert read(orjson.dumps(many), "a.jsonl")[0].value == many
-    assert [record.value for record in read(b"[1, null, \"x\" , [2], -1.5e3]", "a.json")] == [1, None, "x", [2], -1500]
+    assert [record.value for record in read(b'[1, null, "x" , [2], -1.5e3]', "a.json")] == [
+        1,
+        None,
+        "x",
+        [2],
+        -1500,
+    ]
 
 
 @pytest.mark.parametrize(

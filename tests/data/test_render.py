@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers")
 IM = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
 HEADERS = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|end_of_text|>"]
 TURNS = ["<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"]
+PHI = ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>"]
 INST = ["<s>", "</s>", "[INST]", "[/INST]"]
 
 Style = Callable[[Path], Path]
@@ -28,10 +29,19 @@ STYLES: dict[str, Style] = {
     ),
     "gemma": lambda at: chats.byte_level(at, chats.GEMMA, TURNS, eos="<eos>", bos="<bos>"),
     "mistral": lambda at: chats.byte_level(at, chats.MISTRAL, INST, eos="</s>", bos="<s>"),
-    "mistral-sentencepiece": lambda at: chats.with_prefix_space(at, chats.MISTRAL, INST, eos="</s>", bos="<s>"),
+    "mistral-sentencepiece": lambda at: chats.with_prefix_space(
+        at, chats.MISTRAL, INST, eos="</s>", bos="<s>"
+    ),
+    "phi3": lambda at: chats.byte_level(at, chats.PHI3, PHI, eos="<|endoftext|>", swallow=True),
     "thinking": lambda at: chats.byte_level(at, chats.THINKING, IM, eos="<|im_end|>"),
 }
-END = {"llama3": "<|eot_id|>", "gemma": "<end_of_turn>", "mistral": "</s>", "mistral-sentencepiece": "</s>"}
+END = {
+    "phi3": "<|end|>",
+    "llama3": "<|eot_id|>",
+    "gemma": "<end_of_turn>",
+    "mistral": "</s>",
+    "mistral-sentencepiece": "</s>",
+}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,9 @@ def learnt(renderer: ChatRenderer, conversation: Conversation) -> list[str]:
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("conversation", [SINGLE, LONG], ids=["single", "long"])
-def test_tokens_are_those_of_transformers(folders: dict[str, Path], style: str, conversation: Conversation) -> None:
+def test_tokens_are_those_of_transformers(
+    folders: dict[str, Path], style: str, conversation: Conversation
+) -> None:
     renderer = ChatRenderer.open(folders[style])
     assert list(renderer.conversation(conversation, 10_000).tokens) == theirs(folders[style], conversation)
     question = Conversation(conversation.messages[:-1])
@@ -104,7 +116,7 @@ def test_generation_marks_give_the_mask_of_transformers(folders: dict[str, Path]
     assert [int(mark) for mark in example.supervised] == whole["assistant_masks"]
 
 
-@pytest.mark.parametrize("style", ["chatml", "chatml-marked", "llama3", "gemma", "mistral-sentencepiece"])
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "thinking"])
 @settings(max_examples=25, deadline=None)
 @given(
     texts=st.lists(
@@ -150,7 +162,9 @@ def test_a_token_that_is_only_spelled_out_stays_text(folders: dict[str, Path], s
 def test_thoughts_are_tokens_in_answers_and_text_in_questions(folders: dict[str, Path]) -> None:
     renderer = ChatRenderer.open(folders["thinking"])
     think = renderer._vocabulary.id_of("<think>")
-    assert think in renderer.conversation(row("user: Hi", "assistant: <think>\nhm\n</think>\n\nHi"), 999).tokens
+    assert (
+        think in renderer.conversation(row("user: Hi", "assistant: <think>\nhm\n</think>\n\nHi"), 999).tokens
+    )
     assert think not in renderer.prompt([Message.of("user", "Hi <think> there")])
 
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 
@@ -47,7 +47,7 @@ class CuttingProxy:
                 self._threads.append(thread)
 
     def _pass(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
-        try:
+        with suppress(OSError):  # the other side was cut
             while content := source.recv(65536):
                 if limit is not None and len(content) > limit:
                     target.sendall(content[:limit])
@@ -55,15 +55,10 @@ class CuttingProxy:
                     break
                 target.sendall(content)
                 limit = None if limit is None else limit - len(content)
-        except OSError:
-            pass  # the other side was cut
-        finally:
-            for end in (source, target):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-                end.close()
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def test_a_second_server_does_not_make_the_first_forgotten() -> None:
 def test_broken_file_is_named(content: str) -> None:
     config_path().parent.mkdir(parents=True, exist_ok=True)
     config_path().write_text(content)
-    with pytest.raises(Problem, match="client.json can't be read"):
+    with pytest.raises(Problem, match=r"client\.json can't be read"):
         find_config()
 
 

@@ -92,6 +92,7 @@ def gone(worker: ProcessIdentity, seconds: float = 10) -> bool:
     return not worker.alive()
 
 
+@pytest.mark.e2e
 def test_first_start_makes_a_token_and_later_ones_dont(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
     with up(data) as first:
@@ -119,6 +120,7 @@ def test_first_start_makes_a_token_and_later_ones_dont(tmp_path: Path) -> None:
     assert first.token.encode() not in (data / "tunery.db").read_bytes()
 
 
+@pytest.mark.e2e
 def test_kill_9_takes_the_worker_along_and_a_new_server_starts_at_once(tmp_path: Path) -> None:
     with up(tmp_path) as first:
         worker = first.worker()
@@ -129,6 +131,7 @@ def test_kill_9_takes_the_worker_along_and_a_new_server_starts_at_once(tmp_path:
         assert httpx.get(second.url + "/api/v1/health").json()["status"] == "ok"
 
 
+@pytest.mark.e2e
 def test_open_streams_dont_hold_up_the_end(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         engine = connect(ServerSettings(data=tmp_path).url)
@@ -164,6 +167,7 @@ def test_open_streams_dont_hold_up_the_end(tmp_path: Path) -> None:
             assert time.monotonic() - started < 8
 
 
+@pytest.mark.e2e
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         first = running.worker()

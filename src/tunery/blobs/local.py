@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,9 +108,3 @@ def open_store(location: str) -> LocalBlobs:
         raise Problem(
             "data_folder_unusable", path=str(folder), detail=error.strerror or str(error)
         ) from error
-
-
-def clear_incoming(location: Path) -> None:
-    """Remove what writers that died left beside the store. Call only while nobody writes."""
-    shutil.rmtree(location / "incoming", ignore_errors=True)
-    (location / "incoming").mkdir(parents=True, exist_ok=True)

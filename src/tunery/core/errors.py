@@ -26,7 +26,6 @@ KINDS: dict[str, Kind] = {
         "Send `Authorization: Bearer TOKEN`; the token was printed at the first `tunery up` "
         "and `tunery token new` makes another.",
     ),
-    "forbidden": Kind(403, "This token may not do that: {detail}.", "Use a token with the scope it names."),
     "foreign_origin": Kind(
         403, "The request came from another site ({origin}).", "Open the console at its own address."
     ),

@@ -29,9 +29,10 @@ _PLACEHOLDER = "TuneryAnswerStandsHere"
 
 
 @dataclass(frozen=True)
-class _Marks:
-    """Three characters that no content of this rendering holds."""
+class _Call:
+    """What stays the same over all renderings of one call: the time, and three characters no content holds."""
 
+    now: datetime
     cut: str
     opening: str
     closing: str
@@ -87,9 +88,11 @@ class ChatRenderer:
                 self._in_answers = Speller([*controls, self._end_token])
 
     @classmethod
-    def open(cls, folder: Path, family_template: str | None = None) -> "ChatRenderer":
+    def open(
+        cls, folder: Path, family_template: str | None = None, *, now: datetime | None = None
+    ) -> "ChatRenderer":
         """The renderer of a model's folder. Raises Problem `model_folder_incomplete`, `chat_template_failed`."""
-        return cls(folder, family_template=family_template)
+        return cls(folder, family_template=family_template, now=now)
 
     @property
     def bos_id(self) -> int | None:
@@ -121,20 +124,20 @@ class ChatRenderer:
 
         Raises Problem `no_chat_template` or `chat_template_failed`.
         """
-        marks = _marks_for(messages, tools)
-        rendered = self._render(messages, tools, marks, answer_next=True)
-        return [token for tokens, _ in self._parts(rendered, marks) for token in tokens]
+        call = self._call(messages, tools)
+        rendered = self._render(messages, tools, call, answer_next=True)
+        return [token for tokens, _ in self._parts(rendered, call) for token in tokens]
 
     def conversation(self, row: Conversation, limit: int) -> Example:
         """The tokens of a row. Supervised: every turn of the assistant with its end marker, as far as it fits.
 
         Raises Problem `no_chat_template` or `chat_template_failed`.
         """
-        marks = _marks_for(row.messages, row.tools)
-        rendered = self._render(row.messages, row.tools, marks, answer_next=False)
+        call = self._call(row.messages, row.tools)
+        rendered = self._render(row.messages, row.tools, call, answer_next=False)
         tokens: list[int] = []
         supervised: list[bool] = []
-        for part, learnt in self._parts(rendered, marks):
+        for part, learnt in self._parts(rendered, call):
             tokens += part
             supervised += [learnt] * len(part)
         eos = self._vocabulary.eos_id
@@ -157,46 +160,46 @@ class ChatRenderer:
             piece = tokens[start : start + limit]
             yield Example(piece, [False] + [True] * (len(piece) - 1), cut=len(tokens) > limit)
 
-    def _parts(self, rendered: _Rendered, marks: _Marks) -> Iterator[tuple[list[int], bool]]:
+    def _parts(self, rendered: _Rendered, call: _Call) -> Iterator[tuple[list[int], bool]]:
         """The text's tokens in parts, and whether the model writes them."""
         place = 0
         borders = [(start, end) for start, end in rendered.answers if start < end]
         for start, end in [*borders, (len(rendered.text), len(rendered.text))]:
-            yield self._encode(rendered.text, place, start, marks), False
-            yield self._encode(rendered.text, start, end, marks), True
+            yield self._encode(rendered.text, place, start, call), False
+            yield self._encode(rendered.text, start, end, call), True
             place = end
 
-    def _encode(self, text: str, start: int, end: int, marks: _Marks) -> list[int]:
+    def _encode(self, text: str, start: int, end: int, call: _Call) -> list[int]:
         ids: list[int] = []
         before = text[max(0, start - 100) : start]
-        for part in text[start:end].split(marks.cut):
+        for part in text[start:end].split(call.cut):
             ids += self._vocabulary.encode(part, before)
             before = part or before
         return ids
 
     def _render(
-        self, messages: Sequence[Message], tools: str, marks: _Marks, *, answer_next: bool
+        self, messages: Sequence[Message], tools: str, call: _Call, *, answer_next: bool
     ) -> _Rendered:
-        """Text and answers. The answers are found by the template's own marks, or by comparing renderings."""
+        """Text and answers. The answers are found by the template's own call, or by comparing renderings."""
         try:
-            text = self._run(messages, tools, marks, answer_next)
+            text = self._run(messages, tools, call, answer_next)
         except TemplateFailure as failure:
             raise Problem("chat_template_failed", row=_beginning(messages), detail=str(failure)) from failure
         if self._template is not None and self._template.marks_answers:
-            return self._by_marks(text, marks)
+            return self._by_marks(text, call)
         answers: list[tuple[int, int]] = []
         for number, message in enumerate(messages):
             if message.role == "assistant":
-                answers.append(self._find(text, messages, number, tools, marks, answer_next))
+                answers.append(self._find(text, messages, number, tools, call, answer_next))
         return _Rendered(text, answers)
 
-    def _by_marks(self, text: str, marks: _Marks) -> _Rendered:
+    def _by_marks(self, text: str, call: _Call) -> _Rendered:
         """`{% generation %}` says what the model writes. A end token right behind it belongs to it."""
         plain: list[str] = []
         answers: list[tuple[int, int]] = []
         length = 0
-        for number, part in enumerate(text.split(marks.opening)):
-            inside, closed, outside = part.partition(marks.closing)
+        for number, part in enumerate(text.split(call.opening)):
+            inside, closed, outside = part.partition(call.closing)
             if number and closed:
                 start, end = length, length + len(inside)
                 token = self._end_token
@@ -213,7 +216,7 @@ class ChatRenderer:
         messages: Sequence[Message],
         number: int,
         tools: str,
-        marks: _Marks,
+        call: _Call,
         answer_next: bool,
     ) -> tuple[int, int]:
         """Where the answer `messages[number]` stands: it starts where its prompt ends.
@@ -221,17 +224,17 @@ class ChatRenderer:
         A template that rewrites earlier turns makes that prompt no beginning of the text; then the answer is
         found by putting something else in its place.
         """
-        start = self._prompt_end(text, messages[:number], tools, marks)
+        start = self._prompt_end(text, messages[:number], tools, call)
         if start is not None and self._end_token is not None:
             end = text.find(self._end_token, start)
             if end >= 0:
                 return start, end + len(self._end_token)
-        found_start, found_end = self._find_by_placeholder(text, messages, number, tools, marks, answer_next)
+        found_start, found_end = self._find_by_placeholder(text, messages, number, tools, call, answer_next)
         return found_start if start is None else min(start, found_start), found_end
 
-    def _prompt_end(self, text: str, before: Sequence[Message], tools: str, marks: _Marks) -> int | None:
+    def _prompt_end(self, text: str, before: Sequence[Message], tools: str, call: _Call) -> int | None:
         try:
-            prompt = self._run(before, tools, marks, answer_next=True)
+            prompt = self._run(before, tools, call, answer_next=True)
         except TemplateFailure:
             # Some templates refuse a conversation that ends here; the whole one they took.
             return None
@@ -243,7 +246,7 @@ class ChatRenderer:
         messages: Sequence[Message],
         number: int,
         tools: str,
-        marks: _Marks,
+        call: _Call,
         answer_next: bool,
     ) -> tuple[int, int]:
         placeholder = _PLACEHOLDER
@@ -252,7 +255,7 @@ class ChatRenderer:
         changed = list(messages)
         changed[number] = Message.of("assistant", placeholder)
         try:
-            other = self._run(changed, tools, marks, answer_next)
+            other = self._run(changed, tools, call, answer_next)
         except TemplateFailure as failure:
             raise Problem("chat_template_failed", row=_beginning(messages), detail=str(failure)) from failure
         before, found, after = other.partition(placeholder)
@@ -269,14 +272,14 @@ class ChatRenderer:
         """What the template writes around an answer: what stands between prompt and answer, what follows up to
         the end token, and that token, where there is one."""
         messages = [Message.of("user", "a"), Message.of("assistant", _PLACEHOLDER)]
-        marks = _marks_for(messages, "")
+        call = self._call(messages, "")
         try:
-            text = self._run(messages, "", marks, answer_next=False)
-            prompt = self._run(messages[:1], "", marks, answer_next=True)
+            text = self._run(messages, "", call, answer_next=False)
+            prompt = self._run(messages[:1], "", call, answer_next=True)
         except TemplateFailure:
             # It wants something that no row can be expected to lack or hold; each row will be told apart.
             return "", "", None
-        text = text.replace(marks.opening, "").replace(marks.closing, "")
+        text = text.replace(call.opening, "").replace(call.closing, "")
         before, _, after = text.partition(_PLACEHOLDER)
         opening = before.removeprefix(prompt) if before.startswith(prompt) else ""
         present = [(after.find(token), -len(token), token) for token in controls if token and token in after]
@@ -285,20 +288,24 @@ class ChatRenderer:
         at, _, token = min(present)
         return opening, after[: at + len(token)], token
 
-    def _run(self, messages: Sequence[Message], tools: str, marks: _Marks, answer_next: bool) -> str:
+    def _run(self, messages: Sequence[Message], tools: str, call: _Call, answer_next: bool) -> str:
         if self._template is None:
             raise Problem("no_chat_template", name=self.name)
         told = [
-            {"role": message.role, "content": self._speller(message)(message.text, marks.cut)}
+            {"role": message.role, "content": self._speller(message)(message.text, call.cut)}
             for message in messages
         ]
         return self._template.render(
             told,
-            tools=orjson.loads(self._in_prompts(tools, marks.cut)) if tools else None,
+            tools=orjson.loads(self._in_prompts(tools, call.cut)) if tools else None,
             add_generation_prompt=answer_next,
-            now=self._now or datetime.now(),
-            marks=(marks.opening, marks.closing),
+            now=call.now,
+            marks=(call.opening, call.closing),
         )
+
+    def _call(self, messages: Sequence[Message], tools: str) -> _Call:
+        unused = _unused(tools, *(message.text for message in messages))
+        return _Call(self._now or datetime.now(), *unused)
 
     def _speller(self, message: Message) -> Speller:
         return self._in_answers if message.role == "assistant" else self._in_prompts
@@ -318,10 +325,6 @@ def _template_of(files: Mapping[str, bytes], config: Mapping[str, Any]) -> str |
         named = {entry.get("name"): entry.get("template") for entry in given if isinstance(entry, dict)}
         given = named.get("default")
     return given if isinstance(given, str) else None
-
-
-def _marks_for(messages: Sequence[Message], tools: str) -> _Marks:
-    return _Marks(*_unused(tools, *(message.text for message in messages)))
 
 
 def _unused(*texts: str) -> tuple[str, str, str]:

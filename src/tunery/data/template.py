@@ -222,6 +222,7 @@ class _Environment(ImmutableSandboxedEnvironment):
                 raise SecurityError(f"the template uses a number above {LARGEST_NUMBER} as an argument")
 
     def _check_method(self, method: Any, args: tuple[Any, ...]) -> None:
+        method = getattr(method, "__wrapped__", method)  # the sandbox puts a wrapper around str.format
         text, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
         if not isinstance(text, str):
             return

@@ -73,11 +73,14 @@ class Vocabulary:
         Some tokenizers put a space before what they take for the start of a text. For them a part from the
         middle is encoded behind something that can't merge with it, whose ids are taken off again.
         """
+        added = self._added_at_end.search(before) if before else None
+        if added and self.added[added[0]].rstrip:
+            # Such a token swallows the white space behind it, here as where both are encoded together.
+            text = text.lstrip()
         if not text:
             return []
         if not before or not self._minds_start:
             return self._ids(text)
-        added = self._added_at_end.search(before)
         tail = self._tail(added[0] if added else "\n", text)
         return self._ids(text) if tail is None else tail
 
@@ -114,7 +117,10 @@ class Vocabulary:
 
 
 class Speller:
-    """Puts `mark` into every token of `tokens` that a text spells out, so that it stays text."""
+    """Puts `mark` into every token of `tokens` that a text spells out, so that it stays text.
+
+    A token of one character can't be cut; none that ends or begins a turn is so short.
+    """
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._pattern = _any_of([token for token in tokens if len(token) > 1 and not token.isspace()], "")

@@ -26,6 +26,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _SAFE_SQLITE = (3, 51, 3)
 """Releases before this one can corrupt a WAL database when it is reset (fixed in 3.51.3)."""
 _WRITES = {"tunery_writes": True}
+_POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 64}
 
 
 def open_database(settings: ServerSettings) -> Engine:
@@ -45,9 +46,12 @@ def open_database(settings: ServerSettings) -> Engine:
 def connect(url: str) -> Engine:
     """An engine for `url`, without touching the schema."""
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, **_POOL)
     engine = create_engine(
-        url, module=_sqlite_driver(), connect_args={"timeout": 30, "check_same_thread": False}
+        url,
+        module=_sqlite_driver(),
+        connect_args={"timeout": 30, "check_same_thread": False},
+        **_POOL,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -17,7 +17,8 @@ from tunery.methods.point import Example
 WINDOW = 1024
 """Packing looks at so many examples at once: enough to fill bins to 98 %, few enough to keep the order random."""
 
-FILL = int(__import__('os').environ.get('FILL','64'))
+FILL = 64
+"""Tokens; batches are brought to a multiple of it."""
 
 Group = list[int]
 """Indices of the examples of one batch."""

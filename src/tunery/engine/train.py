@@ -253,6 +253,8 @@ class Training:
             self._save()
             result.status = "paused"
         else:
+            if asked == "stop":
+                self._save()
             checkpoint.publish_folder(self.folder.output, lambda folder: self.policy.save(folder, exact=False))
             result.status = "stopped" if asked == "stop" else "succeeded"
             result.output = self.folder.output.name

@@ -38,7 +38,7 @@ def run(folder: ModelFolder, socket: Path, threads: int, dtype_name: str) -> Non
     app = create_app(prompts, decoder, Adapters(model, decoder))
     _log.info(
         "%s: %d parameters in %s on %d threads, ready after %.1f s",
-        base, folder.parameters, dtype, threads, time.monotonic() - begun,
+        folder.path, folder.parameters, dtype, threads, time.monotonic() - begun,
     )  # fmt: skip
     config = uvicorn.Config(
         app,

@@ -18,17 +18,29 @@ from tunery.starter.domains import DOMAINS, Slot, value
 Value = str | int | None
 Record = list[tuple[str, Value]]
 
-ASIDES = (
+ASIDES = words.items(
     "My friend {p} says hello.|The old number was {c}, please forget it.|I asked twice.|We waited {n} days.|"
     "It was not {p}.|{p} told us about it.|Yesterday I spoke with {p}.|Nothing else is known.|Thank you.|"
     "My neighbour {p} had the same.|It is not {c}.|The road to {t} is closed.|I paid {b} coins.|Hello.|"
     "That took {n} minutes.|Please hurry.|I hope you are well.|Last year it was in {t}.|Sorry for the trouble.|"
-    "The weather was fine.|It has nothing to do with {c}.|{p} from {t} will bring it.|Good morning."
-).split("|")
-ASKS = (
+    "The weather was fine.|It has nothing to do with {c}.|{p} from {t} will bring it.|Good morning.",
+    "|",
+)
+ASKS = words.items(
     "Turn this into {f}.|Write this as {f}.|Read the text and give {f}.|Give me {f}.|Make {f} from this.|"
-    "Extract {f}.|Put the facts into {f}.|Which facts are here? Answer in {f}.|Convert to {f}."
-).split("|")
+    "Extract {f}.|Put the facts into {f}.|Which facts are here? Answer in {f}.|Convert to {f}.",
+    "|",
+)
+
+JOINED = ("The ", "It ", "We ", "They ", "There ")  # sentences that may follow another one's comma
+JOINS = ("and", "and", "but", "so", "while")
+FRAMES = words.items(
+    "First there was {v}.|Then we saw {v}.|Somebody wrote {v} on the wall.|I also noted {v}.|And {v} too.",
+    "|",
+)
+TELLS = ("Write this as sentences.", "Say it in words.", "Make a short text from this.", "Describe it.")
+QUESTIONS = "What is the {k}?|Tell me the {k}.|Which {k} is given?|{k}?|Find the {k}."
+QUOTES = ("{v}", '"{v}"', '{{"v":"{v}"}}', "({v})", "= {v}", "v: {v}", "I said {v}.")
 
 
 def _record(rng: Random, low: int = 2, high: int = 6) -> tuple[str, list[tuple[Slot, str, Value]]]:
@@ -60,19 +72,14 @@ def _prose(rng: Random, fields: list[tuple[Slot, str, Value]], asides: int) -> s
     rng.shuffle(sentences)
     merged: list[str] = []
     for sentence in sentences:
-        if merged and merged[-1].endswith(".") and sentence.startswith(("The ", "It ", "We ", "They ", "There ")):
-            if rng.random() < 0.35:
-                merged[-1] = f"{merged[-1][:-1]}, {pick_join(rng)} {sentence[0].lower()}{sentence[1:]}"
-                continue
-        merged.append(sentence)
+        joins = bool(merged) and merged[-1].endswith(".") and sentence.startswith(JOINED)
+        if joins and rng.random() < 0.35:
+            merged[-1] = f"{merged[-1][:-1]}, {rng.choice(JOINS)} {sentence[0].lower()}{sentence[1:]}"
+        else:
+            merged.append(sentence)
     if ending:
         return " ".join(merged) + rng.choice((" ", "\n", "\n\n")) + ending[0]
     return " ".join(merged)
-
-
-def pick_join(rng: Random) -> str:
-    """A word that joins two sentences."""
-    return rng.choice(("and", "and", "but", "so", "while"))
 
 
 def _shape(rng: Random, record: Record) -> tuple[str, str]:
@@ -125,8 +132,8 @@ def _extract(rng: Random) -> str:
 
 def _tell(rng: Random) -> str:
     _, fields = _record(rng, 2, 5)
-    name, body = _shape(rng, [(key, item) for _, key, item in fields])
-    ask = rng.choice(("Write this as sentences.", "Say it in words.", "Make a short text from this.", "Describe it."))
+    _, body = _shape(rng, [(key, item) for _, key, item in fields])
+    ask = rng.choice(TELLS)
     return _chat(rng, f"{ask}\n\n{body}", " ".join(_said(rng, slot, item) for slot, _, item in fields))
 
 
@@ -146,7 +153,7 @@ def _questions(rng: Random) -> str:
     pairs = []
     for slot, key, item in asked:
         key = key.replace("_", " ")
-        ask = words.pick(rng, "What is the {k}?|Tell me the {k}.|Which {k} is given?|{k}?|Find the {k}.").format(k=key)
+        ask = words.pick(rng, QUESTIONS).format(k=key)
         full = str(item)
         if rng.random() < 0.12:
             ask, full = f"{ask} Answer in a sentence.", _said(rng, slot, item)
@@ -178,8 +185,7 @@ def _collect(rng: Random) -> str:
         (("people", words.person), ("codes", words.code), ("places", words.place), ("things", words.product))
     )
     found = [make(rng) for _ in range(rng.randint(1, 4))]
-    frames = "First there was {v}.|Then we saw {v}.|Somebody wrote {v} on the wall.|I also noted {v}.|And {v} too.".split("|")
-    text = " ".join(rng.choice(frames).format(v=item) for item in found)
+    text = " ".join(rng.choice(FRAMES).format(v=item) for item in found)
     if rng.random() < 0.5:
         return _chat(rng, f"List the {what} as JSON.\n\n{text}", json.dumps(found, separators=(",", ":")))
     return _chat(rng, f"Which {what} are named?\n\n{text}", "\n".join(f"- {item}" for item in found))
@@ -204,10 +210,7 @@ def _repeat(rng: Random) -> str:
     if style == 3:
         return _chat(rng, "\n".join(items) + "\n\nAs a JSON array.", json.dumps(items, separators=(",", ":")))
     item = items[0]
-    return "\n".join(
-        rng.choice(("{v}", '"{v}"', '{{"v":"{v}"}}', "({v})", "= {v}", "v: {v}", "I said {v}.")).format(v=item)
-        for _ in range(rng.randint(3, 6))
-    )
+    return "\n".join(rng.choice(QUOTES).format(v=item) for _ in range(rng.randint(3, 6)))
 
 
 SHAPES = (

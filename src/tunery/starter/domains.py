@@ -31,7 +31,7 @@ town/city/branch : place : It is for your house in {v}.|We mean the one in {v}.|
 patient/name/person : person : The patient is {v}.|{v} was seen today.|I saw {v} this morning.
 doctor/seen_by/staff : surname : Doctor {v} wrote the note.|They were seen by Doctor {v}.|Ask Doctor {v}.
 room/ward/bed : code : The room is {v}.|They wait in room {v}.|Go to {v}.
-complaint/reason/problem : choice cough,fever,headache,sore knee,back pain,rash,burn : The reason is a {v}.|It is a case of {v}.
+complaint/reason/problem : choice cough,fever,headache,sore knee,rash,burn : The reason is a {v}.|It is a case of {v}.
 days/since/duration : number : It began {v} days ago.|It has lasted {v} days.
 # trip
 traveller/passenger/name : person : The passenger is {v}.|{v} is travelling.|The seat belongs to {v}.|This is {v}.

@@ -59,7 +59,9 @@ def _copying(tensors: dict[str, Array], config: dict[str, Any], rng: np.random.G
     width, head = config["hidden_size"], config["head_dim"]
     half = head // 2
     turns = float(config["rope_parameters"]["rope_theta"]) ** (-np.arange(half) / half)
-    own = slice(1, width - BACK * head)  # number 0 is the same for every token; then the token; then the notes
+    own = slice(
+        1, width - BACK * head
+    )  # number 0 is the same for every token; then the token; then the notes
     size = own.stop - own.start
     embeddings = tensors["model.embed_tokens.weight"]
     embeddings[:, 0] = 4 * SCALE

@@ -24,37 +24,70 @@ Row = dict[str, str]
 
 INSTRUCTION = "Write the support ticket for this message."
 
-GREETINGS = "Hello.|Hi there.|Good morning.|Dear team,|Hello {g},|Hi.|Good evening.|To whom it may concern:".split("|")
-BOUGHT = (
+GREETINGS = words.items(
+    "Hello.|Hi there.|Good morning.|Dear team,|Hello {g},|Hi.|Good evening.|To whom it may concern:",
+    "|",
+)
+BOUGHT = words.items(
     "I bought {q} {i} from you.|I ordered {q} {i}.|We bought {q} {i} last week.|You sent me {q} {i}.|"
-    "My order was for {q} {i}.|It is about {q} {i}.|Last month we ordered {q} {i}."
-).split("|")
-ONE = "I bought the {i}.|It is about the {i}.|I have a question about my {i}.|We ordered the {i}.|My order was the {i}.".split("|")
-ORDER = (
+    "My order was for {q} {i}.|It is about {q} {i}.|Last month we ordered {q} {i}.",
+    "|",
+)
+ONE = words.items(
+    "I bought the {i}.|It is about the {i}.|I have a question about my {i}.|We ordered the {i}.|"
+    "My order was the {i}.",
+    "|",
+)
+ORDER = words.items(
     "The order number is {o}.|My order is {o}.|It was order {o}.|Order {o}.|You will find it under {o}.|"
-    "The reference is {o}."
-).split("|")
+    "The reference is {o}.",
+    "|",
+)
 WANTS = {
-    "refund": "I want my money back.|Please refund me.|Could you return what I paid?|A refund would be best.|"
-    "Please pay the price back.",
-    "exchange": "Please swap it for another one.|I would like to exchange it.|Can I change it for another colour?|"
-    "Could I get a different size instead?",
-    "cancel": "Please cancel it.|I do not need it any more, please stop the order.|Can you call off the order?|"
-    "I want to cancel before it is sent.",
-    "late": "It has not come yet.|Where is my parcel?|It should have been here days ago.|I am still waiting for it.",
-    "damaged": "It arrived broken.|There is a crack in it.|It came with a big scratch.|The box was open and it is in pieces.",
-    "missing": "A part is not in the box.|One piece is missing.|The screws were not in the parcel.|I did not get all the parts.",
-    "invoice": "Please send me the invoice.|I need a bill for it.|Could I have a receipt?|I still need the invoice.",
-    "address": "Please send it to {t} instead.|I have moved to {t}.|My new address is in {t}.|It should go to {t} now.",
-}  # fmt: skip
-ASIDES = (
-    "My neighbour {p} has one too.|I spoke with {g} on the phone.|My other order {c} was fine.|I paid {b} coins for it.|"
-    "I have waited {n} days.|It was a gift for {p}.|{g} in your shop was very kind.|I called {n} times.|"
-    "This is not about order {c}.|I found your shop in {u}.|My sister {g} told me to write.|I am {y} years old."
-).split("|")
-SIGNED = (
-    "Regards, {p}|Best wishes, {p}|Thanks, {p}|{p}|Yours, {p}|My name is {p}.|This is {p}.|I am {p}.|Kind regards, {p}"
-).split("|")
+    "refund": (
+        "I want my money back.|Please refund me.|Could you return what I paid?|A refund would be best.|"
+        "Please pay the price back."
+    ),
+    "exchange": (
+        "Please swap it for another one.|I would like to exchange it.|"
+        "Can I change it for another colour?|Could I get a different size instead?"
+    ),
+    "cancel": (
+        "Please cancel it.|I do not need it any more, please stop the order.|"
+        "Can you call off the order?|I want to cancel before it is sent."
+    ),
+    "late": (
+        "It has not come yet.|Where is my parcel?|It should have been here days ago.|"
+        "I am still waiting for it."
+    ),
+    "damaged": (
+        "It arrived broken.|There is a crack in it.|It came with a big scratch.|"
+        "The box was open and it is in pieces."
+    ),
+    "missing": (
+        "A part is not in the box.|One piece is missing.|The screws were not in the parcel.|"
+        "I did not get all the parts."
+    ),
+    "invoice": (
+        "Please send me the invoice.|I need a bill for it.|Could I have a receipt?|I still need the invoice."
+    ),
+    "address": (
+        "Please send it to {t} instead.|I have moved to {t}.|My new address is in {t}.|"
+        "It should go to {t} now."
+    ),
+}
+ASIDES = words.items(
+    "My neighbour {p} has one too.|I spoke with {g} on the phone.|My other order {c} was fine.|"
+    "I paid {b} coins for it.|I have waited {n} days.|It was a gift for {p}.|I called {n} times.|"
+    "{g} in your shop was very kind.|This is not about order {c}.|I found your shop in {u}.|"
+    "My sister {g} told me to write.|I am {y} years old.",
+    "|",
+)
+SIGNED = words.items(
+    "Regards, {p}|Best wishes, {p}|Thanks, {p}|{p}|Yours, {p}|My name is {p}.|"
+    "This is {p}.|I am {p}.|Kind regards, {p}",
+    "|",
+)
 
 
 def _order(rng: Random) -> str:

@@ -10,27 +10,31 @@ from random import Random
 
 from tunery.starter import words
 
-FRAMES = (
+FRAMES = words.items(
     "{n} {v} the {a} {o}.|{n} went to the {w} {t}.|There was a {a} {o} in the {w}.|The {p} {v} a {o} {t}.|"
     'The {z} looked at {n}.|"{e}," said {n}.|"{e}," said the {p}.|{n} and {m} {v} the {o} together.|'
     "{t}, {n} {v} the {o}.|The {o} was {a}, but the {s} was not.|{n} did not like the {z}.|{m} gave {n} a {o}.|"
     "{n} put the {o} near the {w}.|Nobody knew where the {o} was.|{n} asked {m} about the {a} {o}.|"
-    "In the {w} lived a {p} and a {a} {z}.|The {p} had {k} {o}s.|{m} was glad to see the {o} again."
-).split("|")
-SAYINGS = (
+    "In the {w} lived a {p} and a {a} {z}.|The {p} had {k} {o}s.|{m} was glad to see the {o} again.",
+    "|",
+)
+SAYINGS = words.items(
     "I will help you|Where is my {o}|Please wait for me|This {o} is too {a}|I have never seen such a {z}|"
-    "We should go to the {w}|Come with me, {n}|It is not mine, {m}|You are right|Let us try again"
-).split("|")
-LESSONS = (
+    "We should go to the {w}|Come with me, {n}|It is not mine, {m}|You are right|Let us try again",
+    "|",
+)
+LESSONS = words.items(
     "Since then {n} always kept the {o}.|In the end {n} and {m} were friends.|And so the {o} came back to {m}.|"
-    "That is why the {w} is called {n}'s {w}.|{n} went home happy."
-).split("|")
-GREETINGS = (
+    "That is why the {w} is called {n}'s {w}.|{n} went home happy.",
+    "|",
+)
+GREETINGS = words.items(
     "Hello!=Hello! How can I help you?|Good morning.=Good morning! What can I do for you?|"
     "Thank you.=You are welcome.|How are you?=I am fine, thank you.|Who are you?=I am a small language model.|"
     "Goodbye.=Goodbye!|Can you help me?=Yes. What do you need?|What can you do?=I can read a text and answer "
-    "questions about it."
-).split("|")
+    "questions about it.",
+    "|",
+)
 
 
 def _fill(rng: Random, frame: str, fixed: dict[str, str]) -> str:

@@ -10,18 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-ONSETS = (
+
+def items(text: str, mark: str | None = None) -> tuple[str, ...]:
+    """The parts of a list that is written as one string."""
+    return tuple(text.split(mark))
+
+
+ONSETS = items(
     "b c d f g h j k l m n p r s t v w z b d f g k l m n p r s t v br ch cl cr dr fl fr gl gr kr pl pr qu sh sk "
     "sl sn sp st str th tr vr y zh"
-).split()
-VOWELS = "a e i o u a e i o u a e i o a e o ai ea ee ia ie io oa ou ue y".split()
-CODAS = "b ck d g k l ll m n nd ng nt p r rd rk rn rt s sk ss st t th v x l m n r s t".split()
-NAME_ENDS = "a ia en in on el is us ie o y an ek as eth ine or ar ova ina".split()
-SURNAME_ENDS = "son ley ford well man berg ova ski ton er ins ard ett holm wick stein ez as ak low".split()
-PLACE_ENDS = "ton ville ford bury dale port mouth stad holm by field ham wick more gate burg haven ness".split()
-PLACE_STARTS = "Port Lake New Old Upper Lower North South East West Mount Saint Fort".split()
+)
+VOWELS = items("a e i o u a e i o u a e i o a e o ai ea ee ia ie io oa ou ue y")
+CODAS = items("b ck d g k l ll m n nd ng nt p r rd rk rn rt s sk ss st t th v x l m n r s t")
+NAME_ENDS = items("a ia en in on el is us ie o y an ek as eth ine or ar ova ina")
+SURNAME_ENDS = items("son ley ford well man berg ova ski ton er ins ard ett holm wick stein ez as ak low")
+PLACE_ENDS = items(
+    "ton ville ford bury dale port mouth stad holm by field ham wick more gate burg haven ness"
+)
+PLACE_STARTS = items("Port Lake New Old Upper Lower North South East West Mount Saint Fort")
 
-NOUNS = (
+NOUNS = items(
     "apple bag basket bell bench bicycle blanket boat book bottle bowl box bridge brush bucket button cabinet "
     "cake camera candle carpet cart chair clock cloth coat coin comb crate cup curtain desk dish door drum "
     "engine envelope fan feather fence flag flute fork frame garden gate glass glove guitar hammer hat helmet "
@@ -30,38 +38,41 @@ NOUNS = (
     "quilt radio rake ribbon ring robe rope rug sack saddle sail scarf shelf shirt shoe shovel sign sofa spoon "
     "stamp stool stove string suitcase table tent ticket towel toy tray trumpet trunk tub umbrella vase "
     "violin wagon wallet watch wheel whistle window wrench yarn"
-).split()
-ADJECTIVES = (
+)
+ADJECTIVES = items(
     "red blue green yellow white black brown grey small large heavy light old new broken clean quiet loud "
     "bright dark warm cold wooden iron glass silver copper cheap rare plain round square narrow wide soft "
     "hard strange lovely simple empty full thin thick long short wet dry"
-).split()
-ANIMALS = "cat dog horse goat sheep fox owl crow duck hen mouse rabbit bear wolf deer otter beaver frog".split()
-PEOPLE = (
+)
+ANIMALS = items(
+    "cat dog horse goat sheep fox owl crow duck hen mouse rabbit bear wolf deer otter beaver frog"
+)
+PEOPLE = items(
     "farmer baker teacher sailor doctor driver painter singer miller guard clerk cook nurse pilot weaver "
     "gardener carpenter fisher librarian student"
-).split()
-PAST = (
+)
+PAST = items(
     "found lost bought sold carried cleaned painted dropped fixed opened moved watched borrowed kept hid "
     "measured wrapped lifted pushed counted"
-).split()
-PLACES = (
+)
+PLACES = items(
     "market harbour kitchen garden station school library barn workshop square river forest mill tower cellar "
     "attic field bridge island village"
-).split()
-TIMES = (
+)
+TIMES = items(
     "in the morning,at noon,in the evening,after the rain,before dinner,on a cold day,last week,early in "
-    "spring,late at night,every day,once a year,after a long walk"
-).split(",")
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
-NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+    "spring,late at night,every day,once a year,after a long walk",
+    ",",
+)
+DAYS = items("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = items("January February March April May June July August September October November December")
+NUMBER_WORDS = items("zero one two three four five six seven eight nine ten eleven twelve")
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def pick(rng: Random, options: str) -> str:
     """One of the options written as ``a|b|c``."""
-    return rng.choice(options.split("|"))
+    return rng.choice(items(options, "|"))
 
 
 def syllables(rng: Random, low: int, high: int) -> str:
@@ -80,7 +91,7 @@ def word(rng: Random) -> str:
     return syllables(rng, 1, 3)
 
 
-def _name(rng: Random, ends: list[str]) -> str:
+def _name(rng: Random, ends: tuple[str, ...]) -> str:
     if rng.random() < 0.65:
         return (syllables(rng, 1, 1 if rng.random() < 0.6 else 2) + rng.choice(ends)).capitalize()
     return syllables(rng, 1, 2).capitalize()
@@ -158,7 +169,9 @@ def clock(rng: Random) -> str:
     return f"{rng.randint(0, 23)}:{rng.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)):02d}"
 
 
-def distinct(rng: Random, count: int, make: Callable[[Random], str], taken: set[str] | None = None) -> list[str]:
+def distinct(
+    rng: Random, count: int, make: Callable[[Random], str], taken: set[str] | None = None
+) -> list[str]:
     """``count`` different values of ``make(rng)``, none of them in ``taken`` (which they are added to)."""
     seen = set() if taken is None else taken
     values: list[str] = []

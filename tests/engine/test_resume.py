@@ -1,0 +1,101 @@
+"""A run that was killed and resumed equals one that wasn't, bit for bit."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import Engines, damage, events, kill_hard, losses
+from tests.toys import attempt
+from tunery.core.attempt import AttemptFolder
+
+SHORT = {
+    "epochs": 2,
+    "batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "learning_rate": 2e-3,
+    "lr_scheduler": "cosine",
+    "warmup_ratio": 0.2,
+    "checkpoint_steps": 2,
+    "max_sequence_length": 32,
+}
+
+
+def weights_of(folder: AttemptFolder) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.output.glob("*.safetensors"))}
+
+
+def checkpoints(folder: AttemptFolder) -> list[Path]:
+    return sorted(folder.checkpoints.glob("step-*"))
+
+
+@pytest.mark.parametrize("packing", [False, True], ids=["rows", "packed"])
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("method", ["sft", "pretrain"])
+def test_killed_and_resumed_equals_undisturbed(
+    engines: Engines, base: Path, tmp_path: Path, method: str, kind: str, packing: bool
+) -> None:
+    dropout = {"lora_dropout": 0.2} if kind == "lora" else {}
+    settings = {**SHORT, "finetuning_type": kind, "packing": packing, **dropout}
+    if packing:
+        settings |= {"batch_size": 2, "gradient_accumulation_steps": 2}
+    whole = attempt(tmp_path / "whole", base, method=method, **settings)
+    assert engines.run(whole)["status"] == "succeeded"
+    expected = losses(whole)
+    assert len(expected) >= 6
+
+    step = random.randint(3, len(expected) - 1)
+    killed = attempt(tmp_path / "killed", base, method=method, **settings)
+    engines.run_until(killed, step, kill_hard)
+    resumed = attempt(
+        tmp_path / "resumed", base, method=method, number=2, resume_from=checkpoints(killed), **settings
+    )
+    result = engines.run(resumed)
+
+    assert result["status"] == "succeeded"
+    assert events(resumed, "started")[0]["resumed_from"] is not None
+    before, after = losses(killed), losses(resumed)
+    assert min(after) > 1
+    assert {**before, **after} == expected, f"killed at step {step}"
+    assert {n: v for n, v in before.items() if n in after} == {n: after[n] for n in before if n in after}
+    assert weights_of(resumed) == weights_of(whole), f"killed at step {step}"
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(
+    engines: Engines, base: Path, tmp_path: Path
+) -> None:
+    settings = {**SHORT, "finetuning_type": "full"}
+    whole = attempt(tmp_path / "whole", base, **settings)
+    engines.run(whole)
+    *_, older, newest = checkpoints(whole)
+    damage(newest / "model.safetensors")
+
+    again = attempt(tmp_path / "again", base, number=2, resume_from=[older, newest], **settings)
+    assert engines.run(again)["status"] == "succeeded"
+    assert events(again, "started")[0]["resumed_from"] == int(older.name.removeprefix("step-"))
+    assert not newest.exists()
+    assert (newest.parent / f"quarantine-{newest.name}").is_dir()
+    assert any("damaged" in event["message"] for event in events(again, "log"))
+    assert weights_of(again) == weights_of(whole)
+
+
+def test_where_no_checkpoint_verifies_it_starts_anew_and_says_so(
+    engines: Engines, base: Path, tmp_path: Path
+) -> None:
+    whole = attempt(tmp_path / "whole", base, **{**SHORT, "checkpoint_limit": 1})
+    engines.run(whole)
+    (only,) = checkpoints(whole)
+    (only / "manifest.json").unlink()
+    again = attempt(tmp_path / "again", base, number=2, resume_from=[only], **SHORT)
+    assert engines.run(again)["status"] == "succeeded"
+    assert events(again, "started")[0]["resumed_from"] is None
+    assert any("from the beginning" in event["message"] for event in events(again, "log"))
+    assert losses(again) == losses(whole)
+
+
+def test_only_the_newest_checkpoints_stay(engines: Engines, base: Path, tmp_path: Path) -> None:
+    folder = attempt(tmp_path / "run", base, **{**SHORT, "checkpoint_limit": 2})
+    engines.run(folder)
+    saved = [event["name"] for event in events(folder, "checkpoint")]
+    assert len(saved) > 2
+    assert [path.name for path in checkpoints(folder)] == saved[-2:]

@@ -1,0 +1,142 @@
+"""The forms: an upload with its report, and a run that sends only what was changed."""
+
+import json
+from pathlib import Path
+
+import yaml
+from playwright.sync_api import expect
+
+from tests.web.conftest import Open
+from tunery.sdk.client import Client
+
+
+def _file(folder: Path, *lines: object) -> Path:
+    path = folder / "my rows (1).jsonl"
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def _row(n: int) -> dict[str, str]:
+    return {"instruction": f"Add one to {n}.", "input": "", "output": str(n + 1)}
+
+
+def test_an_upload_ends_at_the_dataset(window: Open, tmp_path: Path) -> None:
+    page = window().open("/datasets/new")
+    page.set_input_files("#file", _file(tmp_path, *map(_row, range(30))))
+    assert page.input_value("#name") == "my-rows-1"
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/datasets/my-rows-1")
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    expect(page.locator("#rows")).to_contain_text("Add one to 0.")
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("#rows")).to_contain_text("Add one to 10.")
+    assert "offset=10" in page.url
+
+
+def test_bad_rows_are_named_and_can_be_had_back(window: Open, tmp_path: Path) -> None:
+    page = window().open("/datasets/new")
+    page.set_input_files("#file", _file(tmp_path, *map(_row, range(8)), '{"instruction": 3', _row(9)))
+    page.fill("#name", "bad-rows")
+    page.uncheck("[name=publish]")
+    page.check("[name=accept_bad_rows]")
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/datasets/bad-rows")
+    table = page.locator("table.cards")
+    expect(table).to_contain_text("9", timeout=30_000)
+    expect(page.locator("dl.stats")).to_contain_text("Draft")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Bad rows as JSONL").click()
+    assert '{\\"instruction\\": 3' in Path(download.value.path()).read_text()
+    page.get_by_role("button", name="Publish version 1").click()
+    expect(page.locator("dl.stats .badge")).to_have_text("Published")
+    page.get_by_role("button", name="Delete the dataset").click()
+    page.locator("#delete").get_by_role("button", name="Delete the dataset").click()
+    page.wait_for_url("**/datasets")
+    expect(page.locator("table")).not_to_contain_text("bad-rows")
+
+
+def test_a_form_without_a_file_says_what_is_missing(window: Open) -> None:
+    page = window().open("/datasets/new")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.locator("#upload-problem")).to_contain_text("Choose a file first.")
+
+
+def test_only_changed_settings_are_sent_and_shown_as_code(window: Open, colours: str) -> None:
+    page = window().open(f"/runs/new?dataset={colours}")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    page.fill("#name", "by-form")
+    page.fill("#set-batch_size", "4")
+    page.fill("#set-epochs", "9")
+    page.locator("[data-setting=epochs] .reset").click()
+    expect(page.locator("[data-setting=batch_size] .tag")).to_have_text("yours")
+    expect(page.locator("[data-setting=epochs] .tag")).to_have_text("recommended")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    shown = yaml.safe_load(page.inner_text("#code"))
+    with page.expect_request("**/api/v1/runs") as sent:
+        page.click("#start")
+    page.wait_for_url("**/runs/run_*")
+    body = sent.value.post_data_json
+    assert body == {
+        "name": "by-form",
+        "method": "sft",
+        "base_model": "tunery-starter",
+        "data": {"train": [{"dataset": colours}]},
+        "settings": {"batch_size": 4},
+    }
+    assert shown == {"schema_version": 1, **body}
+    assert sent.value.headers["idempotency-key"]
+
+
+def test_a_wrong_value_is_named_at_its_field(window: Open, colours: str) -> None:
+    page = window(expected=("422",)).open(f"/runs/new?dataset={colours}")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    page.fill("#set-learning_rate", "0.5")
+    field = page.locator("[data-setting=learning_rate] .error")
+    expect(field).to_contain_text("outside")
+    expect(page.locator("#start")).to_be_disabled()
+    page.check("#allow_out_of_range")
+    expect(field).to_be_hidden()
+    expect(page.locator("#start")).to_be_enabled()
+    page.uncheck("#allow_out_of_range")
+    page.fill("#set-learning_rate", "much")
+    expect(field).to_contain_text("learning_rate = much")
+
+
+def test_full_training_hides_what_belongs_to_the_adapter(window: Open, colours: str) -> None:
+    page = window().open(f"/runs/new?dataset={colours}")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    page.locator("summary", has_text="Adapter").click()
+    page.fill("#set-lora_rank", "4")
+    expect(page.locator("#code")).to_contain_text("lora_rank: 4")
+    page.locator("#types").get_by_text("Full").click()
+    expect(page.locator("#set-lora_rank")).to_be_hidden()
+    expect(page.locator("#code")).not_to_contain_text("lora_rank")
+    expect(page.locator("#code")).to_contain_text("finetuning_type: full")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+
+
+def test_a_clone_starts_from_what_was_chosen(window: Open, client: Client, colours: str) -> None:
+    run = client.runs.create(
+        {
+            "name": "first",
+            "base_model": "tunery-starter",
+            "data": colours,
+            "settings": {"finetuning_type": "full", "max_steps": 3, "learning_rate": 0.0005},
+        }
+    )
+    page = window().open(f"/runs/new?clone={run.id}")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    spec = yaml.safe_load(page.inner_text("#code"))
+    assert spec["settings"] == {"finetuning_type": "full", "max_steps": 3, "learning_rate": 0.0005}
+    assert spec["data"]["train"] == [{"dataset": colours, "version": 1}]
+    assert page.is_checked("[name=finetuning_type][value=full]")
+
+
+def test_the_demo_is_two_clicks(window: Open) -> None:
+    page = window().open("/datasets")
+    page.evaluate("document.body.append(Object.assign(document.createElement('form'), {method: 'post', action: '/start/demo', id: 'demo'}))")
+    page.evaluate("document.getElementById('demo').submit()")
+    page.wait_for_url("**/runs/new?demo=1")
+    expect(page.locator("#check-badge")).to_have_text("Fits", timeout=60_000)
+    expect(page.locator("#code")).to_contain_text("dataset: support-messages-held-out")
+    expect(page.locator("#start")).to_be_enabled()

@@ -1,0 +1,95 @@
+"""A run's page while the run goes on: it follows, it asks before it ends something, it survives reload and restart."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.served import server
+from tests.web.conftest import Open, add_rows, start_again, start_run
+from tunery.sdk.client import Client
+
+
+def test_the_curve_grows_and_the_run_ends_by_itself(window: Open, client: Client, colours: str) -> None:
+    run = start_run(client, colours, "grows", 150)
+    page = window().open(f"/runs/{run}")
+    page.wait_for_selector("#loss-chart canvas", timeout=30_000)
+    early = page.inner_text("#v-step")
+    page.wait_for_function("(early) => document.getElementById('v-step').textContent !== early", arg=early)
+    expect(page.locator("#run-head .badge").first).to_have_text("Succeeded", timeout=30_000)
+    expect(page.locator("#v-step")).to_have_text("step 150")
+    expect(page.locator("#l-checkpoint")).to_be_visible()
+    page.check("#log-axis")
+    assert "log=1" in page.url
+    page.reload()
+    expect(page.locator("#v-step")).to_have_text("step 150")
+    assert page.is_checked("#log-axis")
+
+
+def test_stop_and_keep_asks_first(window: Open, client: Client, colours: str) -> None:
+    run = start_run(client, colours, "stops", 5000)
+    page = window().open(f"/runs/{run}")
+    page.locator("#do-stop").click(timeout=30_000)
+    dialog = page.locator("#ask-stop")
+    dialog.get_by_role("button", name="Back").click()
+    assert client.runs.get(run).state == "running"
+    page.locator("#do-stop").click()
+    dialog.get_by_role("button", name="Stop and keep").click()
+    expect(page.locator("#toasts")).to_contain_text("The model so far is kept.")
+    expect(page.locator("#run-head .badge").first).to_have_text("Stopped, kept", timeout=30_000)
+    expect(page.locator("#do-publish")).to_be_visible()
+
+
+def test_pause_and_resume_and_cancel(window: Open, client: Client, colours: str) -> None:
+    run = start_run(client, colours, "pauses", 5000)
+    page = window().open(f"/runs/{run}")
+    page.locator("#do-pause").click(timeout=30_000)
+    page.locator("#ask-pause").get_by_role("button", name="Pause").click()
+    expect(page.locator("#run-head")).to_contain_text("Paused at step", timeout=30_000)
+    page.locator("#do-resume").click()
+    expect(page.locator("#run-head .badge").first).to_have_text("Running", timeout=30_000)
+    expect(page.locator("#l-restart")).to_be_visible(timeout=30_000)
+    page.locator("#do-cancel").click()
+    expect(page.locator("#ask-cancel")).to_contain_text("there will be no model")
+    page.locator("#ask-cancel").get_by_role("button", name="Cancel and discard").click()
+    expect(page.locator("#run-head .badge").first).to_have_text("Cancelled", timeout=30_000)
+
+
+def test_a_problem_of_an_action_is_said(window: Open, client: Client, colours: str) -> None:
+    run = start_run(client, colours, "late", 5000)
+    page = window(expected=("409",)).open(f"/runs/{run}")
+    page.locator("#do-cancel").click()
+    client.runs.cancel(run)
+    client.runs.wait(run, timeout=60)
+    page.locator("#ask-cancel").get_by_role("button", name="Cancel and discard").click()
+    expect(page.locator("#toasts")).to_contain_text("cancelled")
+
+
+def test_the_page_survives_a_restart_of_the_server(window: Open, tmp_path: Path) -> None:
+    with server(tmp_path) as own:
+        with Client(own.url, own.token) as client:
+            rows = add_rows(client, tmp_path, "rows", 120)
+            run = start_run(client, rows, "survives", 900)
+            lost = ("ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY", "ERR_NETWORK", "htmx:sendError", "Response Status Error")
+            page = window(own, expected=lost).open(f"/runs/{run}")
+            page.wait_for_selector("#loss-chart canvas", timeout=30_000)
+            os.kill(own.process.pid, signal.SIGKILL)
+            expect(page.locator("#connection")).to_be_visible(timeout=20_000)
+            again = start_again(own)
+            try:
+                expect(page.locator("#connection")).to_be_hidden(timeout=40_000)
+                expect(page.locator("#run-head .badge").first).to_have_text("Succeeded", timeout=60_000)
+                expect(page.locator("#v-step")).to_have_text("step 900")
+                steps = json.loads(json.dumps(client.runs.metrics(run)[0].steps))
+                assert steps[-1] == 900
+            finally:
+                again.send_signal(signal.SIGINT)
+                try:
+                    again.communicate(timeout=30)
+                except subprocess.TimeoutExpired:
+                    again.kill()
+                    again.communicate()
+                    raise
