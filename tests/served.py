@@ -57,20 +57,22 @@ class Served:
 @contextmanager
 def server(folder: Path, **more: str) -> Iterator[Served]:
     """`tunery up` on a fresh data folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tunery.cli", "up", "--port", "0", "--json"],
-        cwd=folder,
-        env=environment(folder, **more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    errors = folder / "up.err"
+    with errors.open("w") as noted:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tunery.cli", "up", "--port", "0", "--json"],
+            cwd=folder,
+            env=environment(folder, **more),
+            stdout=subprocess.PIPE,
+            stderr=noted,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         said = ""
         while not said.endswith("}\n"):
             line = process.stdout.readline()
-            assert line, process.stderr.read() if process.stderr else ""
+            assert line, errors.read_text()
             said += line
         told = json.loads(said)
         yield Served(folder, told["url"], told["token"], process)

@@ -8,6 +8,7 @@ import string
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -158,35 +159,42 @@ def test_every_variable_that_pages_name_exists() -> None:
     assert sorted(named - known) == []
 
 
-def _commands() -> Iterator[tuple[str, str]]:
-    """Each line of a page's bash blocks that calls `tunery`, with its place."""
+def _commands() -> Iterator[tuple[str, list[str]]]:
+    """The words of every call of `tunery` in the pages' bash blocks, each with its place."""
     for page in WRITTEN:
         for block in blocks(page):
             if block.language == "bash":
                 for line in block.text.replace("\\\n", " ").splitlines():
-                    for part in re.findall(r"(?:^|[;&|(]\s*)(tunery [^;&|)]*)", line.strip()):
-                        yield f"{page.relative_to(ROOT)}:{block.line}", part
+                    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+                    lexer.whitespace_split = True
+                    for apart, words in groupby(lexer, lambda word: set(word) <= set("();<>|&")):
+                        call = list(words)
+                        if not apart and call[0] == "tunery":
+                            yield f"{page.relative_to(ROOT)}:{block.line}", call
 
 
 def test_commands_that_pages_show_exist() -> None:
-    faults: list[str] = []
-    for place, line in _commands():
-        command, context, words = cli, click.Context(cli), shlex.split(line, comments=True)[1:]
-        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-            inner = command.get_command(context, words.pop(0))
-            if inner is None:
-                break
-            command = inner
-        else:
-            known = {option for param in command.get_params(context) for option in param.opts}
-            faults += [
-                f"{place} {line}: {w}"
-                for w in words
-                if w.startswith("-") and w.partition("=")[0] not in known
-            ]
-            continue
-        faults.append(f"{place} {line}: no such command")
+    faults = [
+        f"{place} {' '.join(words)}: {fault}" for place, words in _commands() if (fault := _fault(words[1:]))
+    ]
     assert faults == []
+    assert _fault(["runs", "vanish"]) == "no command vanish"
+    assert _fault(["runs", "list", "--colour"]) == "no option --colour"
+
+
+def _fault(words: list[str]) -> str | None:
+    """What is wrong with a call of the command line; None if nothing is."""
+    command, context = cli, click.Context(cli)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        inner = command.get_command(context, name)
+        if inner is None:
+            return f"no command {name}"
+        command = inner
+    known = {option for param in command.get_params(context) for option in param.opts}
+    return next(
+        (f"no option {w}" for w in words if w.startswith("-") and w.partition("=")[0] not in known), None
+    )
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=[str(page.relative_to(ROOT)) for page in WRITTEN])

@@ -34,10 +34,10 @@ def some_rows(count: int, seed: int = 0) -> list[Row]:
 
 
 def keep(blobs: LocalBlobs, rows: Sequence[Row], scratch: Path | None = None) -> str:
-    with VersionWriter(blobs, "corpus", "text", scratch=scratch) as writer:
+    with VersionWriter(blobs, scratch=scratch) as writer:
         for row in rows:
             writer.append(row, encode_row(row))
-        return writer.finish("hash")
+        return writer.finish("hash", "corpus", "text")
 
 
 def stored(blobs: LocalBlobs) -> set[str]:
@@ -143,7 +143,7 @@ def attempt(blobs: LocalBlobs, scratch: Path) -> str:
 
 
 def test_leaving_early_keeps_nothing(blobs: LocalBlobs, tmp_path: Path) -> None:
-    with VersionWriter(blobs, "corpus", "text", scratch=tmp_path) as writer:
+    with VersionWriter(blobs, scratch=tmp_path) as writer:
         for row in some_rows(5000):
             writer.append(row, encode_row(row))
         assert [path.name for path in tmp_path.iterdir()] != ["blobs"]
@@ -230,7 +230,7 @@ def test_a_real_file_makes_the_round(
     from tunery.data.check import check_file
 
     taken: list[Row] = []
-    with VersionWriter(blobs, "alpaca", "conversation") as writer:
+    with VersionWriter(blobs) as writer:
 
         def both(row: Row, line: bytes) -> None:
             taken.append(row)
@@ -238,7 +238,7 @@ def test_a_real_file_makes_the_round(
 
         report = check_file(real_rows("alpaca_en_demo.json"), on_row=both)
         assert report.content_hash is not None
-        version = VersionReader(blobs, writer.finish(report.content_hash))
+        version = VersionReader(blobs, writer.finish(report.content_hash, "alpaca", "conversation"))
     assert version.manifest.content_hash == report.content_hash
     assert list(version) == taken
     to_arrow(version, tmp_path / "a.arrow")

@@ -31,7 +31,9 @@ def make_models(folder: Path) -> Models:
     )
 
 
-def make_adapter(folder: Path, *, rank: int = 4, seed: int = 0, layers: int = 2, hidden: int = _HIDDEN) -> Path:
+def make_adapter(
+    folder: Path, *, rank: int = 4, seed: int = 0, layers: int = 2, hidden: int = _HIDDEN
+) -> Path:
     """A LoRA adapter in PEFT's format."""
     draw = np.random.default_rng(seed)
     tensors: dict[str, np.ndarray] = {}

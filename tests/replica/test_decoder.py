@@ -29,7 +29,9 @@ _LIMITS = [14, 20, 8, 17]
 
 
 class _Asked:
-    def __init__(self, prompt: list[int], limit: int, adapter: str | None = None, ends: frozenset[int] = frozenset()):
+    def __init__(
+        self, prompt: list[int], limit: int, adapter: str | None = None, ends: frozenset[int] = frozenset()
+    ):
         self.lines: list[Line] = []
         self._done = threading.Event()
         self.answer = Answer(
@@ -104,7 +106,9 @@ def test_adapters_mixed_in_a_batch_are_what_they_are_alone(models: Models) -> No
         assert _ask_all(decoder, [_Asked(_PROMPTS[0], 24)]) == [alone[0]]
     model = load_model(models.base, torch.float32, load_family(inspect_folder(models.base)), generate=True)
     tuned = load_adapter(model, models.second)
-    (_, tokens), *_ = greedy(tuned, [_PROMPTS[0]], max_new_tokens=24, context=256, ends=[], leave=lambda: False)
+    (_, tokens), *_ = greedy(
+        tuned, [_PROMPTS[0]], max_new_tokens=24, context=256, ends=[], leave=lambda: False
+    )
     assert tokens == alone[2]
 
 
@@ -133,7 +137,9 @@ def test_an_end_token_ends_and_is_not_shown(models: Models) -> None:
     end = asked.lines[-1]
     assert isinstance(end, EndLine)
     assert (end.finish_reason, end.prompt_tokens, end.completion_tokens) == ("stop", len(_PROMPTS[0]), at)
-    assert "".join(line.text for line in asked.lines[:-1] if line.type == "text") == "".join(f"{t} " for t in free[: at - 1])
+    assert "".join(line.text for line in asked.lines[:-1] if line.type == "text") == "".join(
+        f"{t} " for t in free[: at - 1]
+    )
 
 
 def test_a_cancelled_answer_leaves_the_batch(models: Models) -> None:

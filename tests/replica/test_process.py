@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,8 @@ from tunery.core.process import ProcessIdentity
 _START_SECONDS = 120
 
 
-def _command(base: Path, socket: Path) -> list[str]:
-    arguments = ["--base", str(base), "--socket", str(socket), "--threads", "1", "--dtype", "float32"]
+def _command(base: Path, address: Path) -> list[str]:
+    arguments = ["--base", str(base), "--socket", str(address), "--threads", "1", "--dtype", "float32"]
     return [sys.executable, "-m", "tunery.replica", *arguments]
 
 
@@ -35,27 +36,28 @@ def sockets() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def replica(models: Models, sockets: Path) -> Iterator[httpx.Client]:
-    socket = sockets / "replica.sock"
-    with subprocess.Popen(_command(models.base, socket)) as process:
-        with httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://replica", timeout=60
-        ) as client:
-            _wait_until_ready(client, process)
+    address = sockets / "replica.sock"
+    with subprocess.Popen(_command(models.base, address)) as process:
+        _wait_until_ready(address, process)
+        transport = httpx.HTTPTransport(uds=str(address))
+        with httpx.Client(transport=transport, base_url="http://replica", timeout=60) as client:
+            assert client.get("/health").json()["status"] == "ok"
             yield client
         process.terminate()
-        assert process.wait(20) == 0
+        assert (
+            process.wait(20) == -signal.SIGTERM
+        )  # uvicorn ends what is open, then dies of the signal it got
 
 
-def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(address: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    while True:
         assert process.poll() is None
-        try:
-            assert client.get("/health").json()["status"] == "ok"
-            return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("the replica isn't ready")
+        assert time.monotonic() < deadline, "the replica isn't ready"
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(address)) == 0:
+                return
+        time.sleep(0.1)
 
 
 def _ask(client: httpx.Client, **body: Any) -> list[dict[str, Any]]:
@@ -100,7 +102,9 @@ def test_logprobs_come_with_every_token(replica: httpx.Client) -> None:
     found = [token for line in lines[:-1] for token in line["logprobs"]]
     ended = lines[-1]["finish_reason"] == "stop"
     assert len(found) == lines[-1]["completion_tokens"] - ended
-    assert all(token["logprob"] <= 0 and token["top"][0][1] == pytest.approx(token["logprob"]) for token in found)
+    assert all(
+        token["logprob"] <= 0 and token["top"][0][1] == pytest.approx(token["logprob"]) for token in found
+    )
 
 
 def test_a_prompt_must_fit_the_context(replica: httpx.Client) -> None:
@@ -119,7 +123,11 @@ def test_an_unknown_adapter_is_never_the_base(replica: httpx.Client) -> None:
 def test_adapters_answer_side_by_side_as_they_do_alone(
     replica: httpx.Client, models: Models, tmp_path: Path
 ) -> None:
-    for name, path in (("first:1.0", models.first), ("second:1.0", models.second), ("first:1.0", models.first)):
+    for name, path in (
+        ("first:1.0", models.first),
+        ("second:1.0", models.second),
+        ("first:1.0", models.first),
+    ):
         assert replica.post("/adapters", json={"name": name, "path": str(path)}).status_code == 204
     other = make_adapter(tmp_path / "other", seed=9)
     taken = replica.post("/adapters", json={"name": "first:1.0", "path": str(other)})
@@ -145,7 +153,9 @@ def test_an_adapter_in_use_is_unloaded_when_its_answer_ends(replica: httpx.Clien
     with replica.stream("POST", "/generate", json=body) as answer:
         lines = answer.iter_lines()
         first = json.loads(next(lines))
-        thread = threading.Thread(target=lambda: unloaded.append(replica.delete("/adapters/leaving").status_code))
+        thread = threading.Thread(
+            target=lambda: unloaded.append(replica.delete("/adapters/leaving").status_code)
+        )
         thread.start()
         rest = [json.loads(line) for line in lines]
     thread.join(30)
@@ -156,7 +166,9 @@ def test_an_adapter_in_use_is_unloaded_when_its_answer_ends(replica: httpx.Clien
     assert _ask(replica, adapter="leaving")[0]["code"] == "unknown_adapter"
 
 
-def test_an_adapter_with_pickled_weights_is_refused(replica: httpx.Client, models: Models, tmp_path: Path) -> None:
+def test_an_adapter_with_pickled_weights_is_refused(
+    replica: httpx.Client, models: Models, tmp_path: Path
+) -> None:
     folder = tmp_path / "pickled"
     folder.mkdir()
     (folder / "adapter_config.json").write_bytes((models.first / "adapter_config.json").read_bytes())
@@ -189,7 +201,10 @@ def test_a_folder_that_is_no_model_is_told_in_the_last_line(tmp_path: Path, sock
 
 def test_it_ends_with_the_process_that_started_it(models: Models, sockets: Path) -> None:
     command = _command(models.base, sockets / "orphan.sock")
-    starter = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
+    starter = (
+        "import os, subprocess, time;"
+        f"print(subprocess.Popen([*{command!r}, '--parent', str(os.getpid())]).pid, flush=True); time.sleep(600)"
+    )
     with subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         child = ProcessIdentity.of(int(parent.stdout.readline()))

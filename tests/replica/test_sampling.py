@@ -25,7 +25,9 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
 def test_draws_follow_the_probabilities() -> None:
     found = _draws(Sampling(seed=5), 4000)
     shares = [found.count(token) / len(found) for token in range(4)]
-    assert all(abs(share - wanted) < 0.03 for share, wanted in zip(shares, (0.5, 0.3, 0.15, 0.05), strict=True))
+    assert all(
+        abs(share - wanted) < 0.03 for share, wanted in zip(shares, (0.5, 0.3, 0.15, 0.05), strict=True)
+    )
 
 
 def test_the_seed_decides() -> None:

@@ -92,7 +92,11 @@ def window(browser: Browser, served: Served) -> Iterator[Open]:
     windows: list[Window] = []
 
     def make(
-        at: Served = served, *, size: dict[str, int] = WIDE, dark: bool = False, expected: tuple[str, ...] = ()
+        at: Served = served,
+        *,
+        size: dict[str, int] = WIDE,
+        dark: bool = False,
+        expected: tuple[str, ...] = (),
     ) -> Window:
         context = browser.new_context(
             viewport=size,  # pyright: ignore[reportArgumentType]

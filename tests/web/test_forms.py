@@ -9,6 +9,12 @@ from playwright.sync_api import expect
 from tests.web.conftest import Open
 from tunery.sdk.client import Client
 
+_DEMO = """() => {
+    const form = Object.assign(document.createElement("form"), {method: "post", action: "/start/demo"});
+    document.body.append(form);
+    form.submit();
+}"""
+
 
 def _file(folder: Path, *lines: object) -> Path:
     path = folder / "my rows (1).jsonl"
@@ -75,7 +81,7 @@ def test_only_changed_settings_are_sent_and_shown_as_code(window: Open, colours:
     with page.expect_request("**/api/v1/runs") as sent:
         page.click("#start")
     page.wait_for_url("**/runs/run_*")
-    body = sent.value.post_data_json
+    body = json.loads(sent.value.post_data or "")
     assert body == {
         "name": "by-form",
         "method": "sft",
@@ -108,7 +114,7 @@ def test_full_training_hides_what_belongs_to_the_adapter(window: Open, colours: 
     page.locator("summary", has_text="Adapter").click()
     page.fill("#set-lora_rank", "4")
     expect(page.locator("#code")).to_contain_text("lora_rank: 4")
-    page.locator("#types").get_by_text("Full").click()
+    page.check("[name=finetuning_type][value=full]")
     expect(page.locator("#set-lora_rank")).to_be_hidden()
     expect(page.locator("#code")).not_to_contain_text("lora_rank")
     expect(page.locator("#code")).to_contain_text("finetuning_type: full")
@@ -133,10 +139,22 @@ def test_a_clone_starts_from_what_was_chosen(window: Open, client: Client, colou
 
 
 def test_the_demo_is_two_clicks(window: Open) -> None:
-    page = window().open("/datasets")
-    page.evaluate("document.body.append(Object.assign(document.createElement('form'), {method: 'post', action: '/start/demo', id: 'demo'}))")
-    page.evaluate("document.getElementById('demo').submit()")
+    # Until the rows are there, the check is refused, and tried again.
+    page = window(expected=("409", "404")).open("/datasets")
+    page.evaluate(_DEMO)
     page.wait_for_url("**/runs/new?demo=1")
     expect(page.locator("#check-badge")).to_have_text("Fits", timeout=60_000)
     expect(page.locator("#code")).to_contain_text("dataset: support-messages-held-out")
     expect(page.locator("#start")).to_be_enabled()
+
+
+def test_a_name_that_is_none_is_refused_in_words(window: Open) -> None:
+    page = window(expected=("422",)).open("/models/base")
+    page.get_by_role("button", name="Add a folder").first.click()
+    page.fill("#path", "/nowhere/at/all")
+    page.fill("#base-name", "no name!")
+    page.get_by_role("button", name="Check and add").click()
+    expect(page.locator("#toasts")).to_contain_text("name:")
+    page.fill("#base-name", "")
+    page.get_by_role("button", name="Check and add").click()
+    expect(page.locator("#toasts")).to_contain_text("/nowhere/at/all")

@@ -9,7 +9,8 @@ from tests.served import Served
 from tests.web.conftest import PHONE, WIDE, Open, start_run
 from tunery.sdk.client import Client
 
-_UNNAMED = """() => [...document.querySelectorAll("input, select, textarea, button, a[href], summary")].filter((one) => {
+_UNNAMED = """() => [...document.querySelectorAll("input, select, textarea, button, a[href], summary")]
+.filter((one) => {
     if (one.type === "hidden" || one.closest("[hidden]") || one.closest("dialog:not([open])")) return false;
     const name = one.getAttribute("aria-label") || [...(one.labels ?? [])].map((label) => label.textContent).join("")
         || (["BUTTON", "A", "SUMMARY"].includes(one.tagName) ? one.textContent : "");
@@ -25,7 +26,15 @@ def addresses(client: Client, colours: str) -> list[str]:
     for event in client.runs.stream(run):
         assert event.type
     tabs = [f"/runs/{run}?tab={tab}" for tab in ("curves", "evaluation", "log", "events", "settings")]
-    rooms = ["/", "/datasets", "/datasets/new", "/runs", "/runs?state=failed", "/runs/new", f"/runs/new?clone={run}"]
+    rooms = [
+        "/",
+        "/datasets",
+        "/datasets/new",
+        "/runs",
+        "/runs?state=failed",
+        "/runs/new",
+        f"/runs/new?clone={run}",
+    ]
     data = [f"/datasets/{colours}?tab={tab}" for tab in ("rows", "report", "versions")]
     return [*rooms, "/runs/new?demo=1", *tabs, *data, "/models", "/models/base", "/playground"]
 

@@ -47,7 +47,7 @@ class ServerSettings(BaseSettings):
         default=900.0, gt=0, description="A serving replica without requests for so long is stopped."
     )
     replica_dtype: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto",
+        default="auto",
         description=(
             "Numbers that serving replicas compute in; auto = bfloat16 where the processor has it, as in evaluations. "
             "With float32 an answer at temperature 0 doesn't depend on what else is answered at the same time."

@@ -107,10 +107,6 @@ class ChatRenderer:
             ends.append(self._id_of(self._end_token))
         return tuple(dict.fromkeys(ends))
 
-    @property
-    def has_chat_template(self) -> bool:
-        return self._template is not None
-
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""
         return self._vocabulary.decode(ids)
@@ -170,12 +166,7 @@ class ChatRenderer:
             place = end
 
     def _encode(self, text: str, start: int, end: int, call: _Call) -> list[int]:
-        ids: list[int] = []
-        before = text[max(0, start - 100) : start]
-        for part in text[start:end].split(call.cut):
-            ids += self._vocabulary.encode(part, before)
-            before = part or before
-        return ids
+        return self._vocabulary.parts(text[start:end], call.cut, text[max(0, start - 100) : start])
 
     def _render(
         self, messages: Sequence[Message], tools: str, call: _Call, *, answer_next: bool

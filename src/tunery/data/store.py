@@ -64,12 +64,8 @@ _INDEX = msgspec.json.Decoder(list[tuple[int, int, int]])
 class VersionWriter:
     """Append rows, then `finish`. Leaving the `with` block unfinished keeps nothing."""
 
-    def __init__(
-        self, blobs: BlobStore, format: str, row_kind: RowKind, *, scratch: Path | None = None
-    ) -> None:
+    def __init__(self, blobs: BlobStore, *, scratch: Path | None = None) -> None:
         self._blobs = blobs
-        self._format = format
-        self._row_kind: RowKind = row_kind
         self._folder = tempfile.TemporaryDirectory(prefix="tunery-rows-", dir=scratch)
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         self._lines: list[bytes] = []
@@ -101,7 +97,7 @@ class VersionWriter:
         if self._frame_bytes >= FRAME_BYTES:
             self._close_frame()
 
-    def finish(self, content_hash: str) -> str:
+    def finish(self, content_hash: str, format: str, row_kind: RowKind) -> str:
         """Put everything into the blob store, the manifest last; returns the manifest's digest."""
         self._close_frame()
         self._close_shard()
@@ -110,8 +106,8 @@ class VersionWriter:
             shards = [self._put_shard(number, frames, kept) for number, frames in enumerate(self._frames)]
             manifest = Manifest(
                 v=1,
-                format=self._format,
-                row_kind=self._row_kind,
+                format=format,
+                row_kind=row_kind,
                 rows=self._rows,
                 characters=self._characters,
                 content_hash=content_hash,

@@ -84,10 +84,9 @@ class Vocabulary:
         tail = self._tail(added[0] if added else "\n", text)
         return self._ids(text) if tail is None else tail
 
-    def parts(self, text: str, cut: str) -> list[int]:
-        """The ids of a text that is taken apart at every `cut`."""
+    def parts(self, text: str, cut: str, before: str = "") -> list[int]:
+        """The ids of a text that follows `before` and is taken apart at every `cut`."""
         ids: list[int] = []
-        before = ""
         for part in text.split(cut):
             ids += self.encode(part, before)
             before = part or before

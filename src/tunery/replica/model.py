@@ -39,10 +39,6 @@ class ServedModel:
         """Rows of different answers can share a batch. Models with a running state answer one at a time."""
         self.cache_tokens = _cache_tokens(config, dtype)
 
-    @property
-    def adapters(self) -> list[str]:
-        return sorted(self._inner)
-
     def load_adapter(self, name: str, path: Path) -> None:
         """Read an adapter. Raises Problem `adapter_unusable`; the model is then as it was."""
         config = _adapter_config(path)

@@ -48,7 +48,4 @@ def run(folder: ModelFolder, socket: Path, threads: int, dtype_name: str) -> Non
         log_config=None,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    try:
-        uvicorn.Server(config).run()
-    finally:
-        decoder.close()
+    uvicorn.Server(config).run()

@@ -5,6 +5,7 @@ It knows no targets and not who asks; the pool decides when it starts and when i
 
 import logging
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -36,7 +37,7 @@ class Replica:
         backend: Backend,
         base: Path,
         *,
-        socket: Path,
+        address: Path,
         log: Path,
         settings: ServerSettings,
         replaces: "Replica | None",
@@ -50,7 +51,7 @@ class Replica:
         self.ready: Future[None] = Future()
         # Waiters share it: one who gives up must not cancel it for the others.
         self.ready.set_running_or_notify_cancel()
-        self._socket = socket
+        self._socket = address
         self._log = log
         self._settings = settings
         self._replaces = replaces
@@ -111,23 +112,27 @@ class Replica:
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], begin: int) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        transport = httpx.HTTPTransport(uds=str(self._socket), verify=False)
-        with httpx.Client(transport=transport, base_url="http://replica", timeout=5.0) as client:
-            while not self._answers(client):
-                if process.poll() is not None:
-                    raise self._failed(self.backend.why_ended(self._tail(begin)))
-                if self._stopping.is_set():
-                    raise self._failed("it was stopped while it started")
-                if time.monotonic() > deadline:
-                    raise self._failed(f"it wasn't ready after {_START_SECONDS:.0f} seconds")
-                time.sleep(_TICK_SECONDS)
+        while not self._answers():
+            if process.poll() is not None:
+                raise self._failed(self.backend.why_ended(self._tail(begin)))
+            if self._stopping.is_set():
+                raise self._failed("it was stopped while it started")
+            if time.monotonic() > deadline:
+                raise self._failed(f"it wasn't ready after {_START_SECONDS:.0f} seconds")
+            time.sleep(_TICK_SECONDS)
         self.ready.set_result(None)
 
-    def _answers(self, client: httpx.Client) -> bool:
-        try:
-            return client.get(self.backend.READY_PATH).is_success
-        except httpx.TransportError:
-            return False
+    def _answers(self) -> bool:
+        # httpx leaves a socket open for every connection refused, and there are many until it listens.
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(self._socket)) != 0:
+                return False
+        transport = httpx.HTTPTransport(uds=str(self._socket), verify=False)
+        with httpx.Client(transport=transport, base_url="http://replica", timeout=5.0) as client:
+            try:
+                return client.get(self.backend.READY_PATH).is_success
+            except httpx.TransportError:
+                return False
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         while process.poll() is None:

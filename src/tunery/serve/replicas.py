@@ -163,7 +163,7 @@ class ReplicaPool:
         replica = Replica(
             self._backend,
             base,
-            socket=self._sockets / f"{self._started}.sock",
+            address=self._sockets / f"{self._started}.sock",
             log=self._logs / f"replica-{name[-80:]}.log",
             settings=self._settings,
             replaces=replaces,

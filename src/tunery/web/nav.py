@@ -22,7 +22,9 @@ class Nav:
 
     def holds(self, path: str) -> bool:
         """The path is in this room."""
-        return path == self.href if self.href == "/" else path == self.href or path.startswith(self.href + "/")
+        return (
+            path == self.href if self.href == "/" else path == self.href or path.startswith(self.href + "/")
+        )
 
 
 def rooms() -> Iterator[ModuleType]:

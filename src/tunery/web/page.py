@@ -7,16 +7,19 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tunery.core.errors import Problem
+from tunery.core.errors import Problem, Where
 from tunery.services.context import Context
 from tunery.web.nav import entries
 from tunery.web.templating import environment
+
+S = TypeVar("S", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,18 @@ Visitor = Annotated[Visit, Depends(_visit)]
 def room() -> APIRouter:
     """The router of a room."""
     return APIRouter(include_in_schema=False)
+
+
+def filled(schema: type[S], **values: Any) -> S:
+    """A document out of a form's fields, empty ones left out. Raises Problem `invalid_request` naming the field."""
+    try:
+        return schema.model_validate({name: value for name, value in values.items() if value != ""})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise Problem(
+            "invalid_request", where=Where(field=name), detail=f"{name}: {first['msg']}."
+        ) from error
 
 
 def render(

@@ -12,12 +12,18 @@ from markupsafe import Markup
 from tunery.web import words
 from tunery.web.assets import asset
 
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_ESCAPES = {
+    ord("<"): "\\u003c",
+    ord(">"): "\\u003e",
+    ord("&"): "\\u0026",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
 
 
 def data(value: Any) -> Markup:
     """A value for a `<script type="application/json">` block; it can't end the block."""
-    return Markup(orjson.dumps(value).decode().translate(_ESCAPES))  # noqa: S704 - nothing can leave the block
+    return Markup(orjson.dumps(value).decode().translate(_ESCAPES))
 
 
 @cache
@@ -34,7 +40,19 @@ def environment() -> Environment:
     made.install_gettext_translations(gettext.NullTranslations(), newstyle=True)  # pyright: ignore[reportAttributeAccessIssue]
     made.globals["asset"] = asset
     made.filters["data"] = data
-    for name in ("count", "short", "size", "duration", "between", "ago", "iso", "clock", "hms", "number", "parameters"):
+    for name in (
+        "count",
+        "short",
+        "size",
+        "duration",
+        "between",
+        "ago",
+        "iso",
+        "clock",
+        "hms",
+        "number",
+        "parameters",
+    ):
         made.filters[name] = getattr(words, name)
     made.filters["named"] = words.title
     return made

@@ -100,4 +100,3 @@ def title(name: str) -> str:
     """`learning_rate` as `Learning rate`."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
-

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.data.check import check_file
-from tunery.data.formats.point import FORMATS, Format
+from tunery.data.formats.point import FORMATS
 from tunery.data.store import VersionReader, VersionWriter
 from tunery.db.tables import dataset, dataset_version
 from tunery.jobs.queue import Claim, finish
@@ -25,17 +25,22 @@ _TELL_SECONDS = 0.5
 def work(work: Work) -> None:
     payload = work.claim.payload
     upload = Path(payload["path"])
-    with tempfile.TemporaryFile(dir=upload.parent) as quarantine:
-        report, format = _check(work, upload, quarantine)
+    with (
+        tempfile.TemporaryFile(dir=upload.parent) as quarantine,
+        VersionWriter(work.blobs, scratch=upload.parent) as writer,
+    ):
+        report = _read(work, upload, writer, quarantine)
+        if report.rows_accepted == 0 and payload["accept_bad_rows"]:
+            raise Problem("no_rows", path=payload["filename"])
         if report.rows_rejected and not payload["accept_bad_rows"]:
             _refuse(work, report, quarantine)
         else:
-            _keep(work, upload, report, format, quarantine)
+            _keep(work, report, writer, quarantine)
     upload.unlink(missing_ok=True)
 
 
-def _check(work: Work, upload: Path, quarantine: BinaryIO) -> tuple[CheckReport, Format]:
-    """Read every row; store none yet: what is refused must not leave blobs behind."""
+def _read(work: Work, upload: Path, writer: VersionWriter, quarantine: BinaryIO) -> CheckReport:
+    """Read every row: good ones to the writer, which keeps nothing until it is finished, bad ones aside."""
     payload = work.claim.payload
     size = max(upload.stat().st_size, 1)
     told = time.monotonic()
@@ -44,27 +49,23 @@ def _check(work: Work, upload: Path, quarantine: BinaryIO) -> tuple[CheckReport,
         nonlocal told
         if time.monotonic() - told > _TELL_SECONDS:
             told = time.monotonic()
-            work.report({"stage": "checking", "done": bytes, "total": size, "rows": rows})
+            work.report({"stage": "reading", "done": bytes, "total": size, "rows": rows})
 
-    report = check_file(
+    return check_file(
         upload,
         payload["format"],
         name=payload["filename"],
+        on_row=writer.append,
         on_bad=lambda line: _write(quarantine, line),
         progress=progress,
     )
-    if report.rows_accepted == 0 and payload["accept_bad_rows"]:
-        raise Problem("no_rows", path=payload["filename"])
-    return report, FORMATS.load(report.format)
 
 
-def _keep(work: Work, upload: Path, report: CheckReport, format: Format, quarantine: BinaryIO) -> None:
+def _keep(work: Work, report: CheckReport, writer: VersionWriter, quarantine: BinaryIO) -> None:
     payload = work.claim.payload
-    work.report({"stage": "storing", "done": 0, "total": report.rows_accepted})
-    with VersionWriter(work.blobs, report.format, format.ROW_KIND, scratch=upload.parent) as writer:
-        check_file(upload, report.format, name=payload["filename"], on_row=writer.append)
-        assert report.content_hash is not None
-        manifest = writer.finish(report.content_hash)
+    kind = FORMATS.load(report.format).ROW_KIND
+    assert report.content_hash is not None
+    manifest = writer.finish(report.content_hash, report.format, kind)
     bad = _put_quarantine(work, report, quarantine)
     with work.writing() as connection:
         connection.execute(
@@ -74,7 +75,7 @@ def _keep(work: Work, upload: Path, report: CheckReport, format: Format, quarant
                 state="published" if payload["publish"] else "draft",
                 published=now_us() if payload["publish"] else None,
                 format=report.format,
-                row_kind=format.ROW_KIND,
+                row_kind=kind,
                 content_hash=report.content_hash,
                 manifest=manifest,
                 quarantine=bad,

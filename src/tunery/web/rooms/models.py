@@ -8,7 +8,7 @@ from starlette.responses import Response
 from tunery.schemas.model import AddBaseModel
 from tunery.services import base_models, models
 from tunery.web.nav import Nav
-from tunery.web.page import Visitor, room
+from tunery.web.page import Visitor, filled, room
 
 NAV = Nav(3, "Models", "/models", "model")
 router = room()
@@ -42,7 +42,7 @@ def add_base(
 ) -> Response:
     """Register a folder as a base model."""
     with visit.writing() as ctx:
-        body = AddBaseModel(path=path.strip(), name=name.strip() or None, licence=licence.strip() or None)
+        body = filled(AddBaseModel, path=path.strip(), name=name.strip(), licence=licence.strip())
         base_models.add_base_model(ctx, body)
     return visit.go("/models/base")
 

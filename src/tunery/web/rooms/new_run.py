@@ -1,5 +1,6 @@
 """The form of a new run, made from RunSpec and the settings of each method. It sends what the API takes."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -80,8 +81,10 @@ def _begin(
     return spec, "New run"
 
 
-def _as_written(spec: RunSpec, origins: dict[str, str]) -> dict[str, Any]:
+def _as_written(spec: RunSpec, origins: Mapping[str, str]) -> dict[str, Any]:
     """A frozen spec as a person would write it: only the settings that someone chose."""
     written = spec.model_dump(mode="json", exclude_defaults=True)
-    written["settings"] = {name: value for name, value in spec.settings.items() if origins.get(name) == "user"}
+    written["settings"] = {
+        name: value for name, value in spec.settings.items() if origins.get(name) == "user"
+    }
     return written

@@ -11,7 +11,7 @@ from tunery.schemas.run import RunDetail, RunState
 from tunery.services import evaluations, extensions, models, runs, tasks
 from tunery.services.context import Context
 from tunery.web.nav import Nav
-from tunery.web.page import Visitor, room
+from tunery.web.page import Visitor, filled, room
 
 NAV = Nav(2, "Runs", "/runs", "run")
 router = room()
@@ -44,9 +44,7 @@ def overview(
 
 
 @router.get("/runs/{run}")
-def one(
-    visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Query(ge=0)] = 0
-) -> Response:
+def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Query(ge=0)] = 0) -> Response:
     """One run."""
     with visit.reading() as ctx:
         found = runs.get_run(ctx, run)
@@ -85,7 +83,7 @@ def publish(
 ) -> Response:
     """Make a model version of the run's result, or of one of its checkpoints."""
     with visit.writing() as ctx:
-        request = PublishRequest(run=run, name=name or None, step=int(step) if step else None)
+        request = filled(PublishRequest, run=run, name=name.strip(), step=step)
         task = models.publish(ctx, request)
     return visit.part("parts/publish_progress.html", task=task, problem=None)
 
@@ -120,7 +118,11 @@ def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:
         for event in page:
             if event["type"] == "metric":
                 continue
-            if found and event["type"] == found[-1]["type"] == "progress" and event["stage"] == found[-1]["stage"]:
+            if (
+                found
+                and event["type"] == found[-1]["type"] == "progress"
+                and event["stage"] == found[-1]["stage"]
+            ):
                 found.pop()
             found.append(event)
     return found

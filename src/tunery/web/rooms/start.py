@@ -1,5 +1,7 @@
 """The first room: what is here, what runs now, and a way to begin where there is nothing yet."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from tunery.schemas.project import Page
@@ -15,7 +17,7 @@ _MOST = 100
 _GOES_ON = ("running", "queued", "paused")
 
 
-def _counted(page: Page[object]) -> str:
+def _counted(page: Page[Any]) -> str:
     return f"{len(page.data)}+" if page.has_more else str(len(page.data))
 
 
@@ -43,7 +45,11 @@ def start(visit: Visitor) -> Response:
         models=all_models.data[:4],
         datasets=all_datasets.data,
         bases=sum(entry.available for entry in bases),
-        counts={"datasets": _counted(all_datasets), "runs": _counted(all_runs), "models": _counted(all_models)},
+        counts={
+            "datasets": _counted(all_datasets),
+            "runs": _counted(all_runs),
+            "models": _counted(all_models),
+        },
     )
 
 

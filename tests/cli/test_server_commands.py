@@ -1,0 +1,128 @@
+"""`tunery up` and the commands that talk to it: one server, used as its owner uses it."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.served import Served, tunery
+
+
+def done(served: Served, *arguments: str | Path) -> Any:
+    """The JSON answer of a command that succeeds."""
+    finished = served.tunery(*arguments, "--json")
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout)
+
+
+@pytest.fixture(scope="module")
+def imported(served: Served) -> str:
+    assert done(served, "data", "import", "rows.jsonl", "--name", "rows")["rows"] == 120
+    (served.folder / "there.yaml").write_text(
+        f"name: counting\nbase_model: {served.folder}/bare\ndata: rows\nsettings: {{max_steps: 12}}\n"
+    )
+    return "rows"
+
+
+def test_first_start_leaves_what_the_client_needs(served: Served) -> None:
+    config = served.folder / "client.json"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    kept = json.loads(config.read_text())
+    assert (kept["url"], kept["token"]) == (served.url, served.token)
+    findings = {finding["what"]: finding["verdict"] for finding in done(served, "doctor")}
+    assert (findings["Server"], findings["Token"], findings["Database"]) == ("good", "good", "good")
+
+
+def test_port_and_folder_in_use(served: Served, tmp_path: Path) -> None:
+    port = served.url.rpartition(":")[2]
+    second = tunery(tmp_path, "up", "--port", port)
+    assert second.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in second.stderr
+    assert "--port" in second.stderr
+    assert os.listdir(tmp_path) == []
+    same = tunery(served.folder, "up", "--port", "0")
+    assert same.returncode == 1
+    assert "Another Tunery server is using" in same.stderr
+
+
+def test_data(served: Served, imported: str) -> None:
+    assert imported in [one["name"] for one in done(served, "data", "list")["data"]]
+    shown = done(served, "data", "show", imported, "--rows", "2")
+    assert len(shown["rows"]["rows"]) == 2
+    spoken = served.tunery("data", "show", imported)
+    assert "assistant: 0!" in spoken.stdout
+    broken = served.folder / "mixed.jsonl"
+    broken.write_text((served.folder / "rows.jsonl").read_text() + '{"instruction": "unanswered"}\n')
+    refused = served.tunery("data", "import", "mixed.jsonl", "--name", "mixed")
+    assert refused.returncode == 1
+    assert "1 of 121 rows can't be used" in refused.stderr
+    accepted = done(
+        served, "data", "import", "mixed.jsonl", "--name", "mixed", "--accept-bad-rows", "--draft"
+    )
+    assert (accepted["rows"], accepted["state"]) == (120, "draft")
+
+
+def test_run_from_yaml_to_published_model(served: Served, imported: str) -> None:
+    resolved = done(served, "runs", "create", "there.yaml", "--dry-run")
+    assert resolved["origins"]["max_steps"] == "user"
+    run = done(served, "runs", "create", "there.yaml", "--follow")
+    assert (run["state"], run["progress"]["step"]) == ("succeeded", 12)
+    assert run["id"] in [one["id"] for one in done(served, "runs", "list", "--name", "counting")["data"]]
+    assert run["id"] in served.tunery("runs", "list").stdout
+    assert "max_steps" in served.tunery("runs", "show", run["id"]).stdout
+    assert served.tunery("runs", "logs", run["id"]).returncode == 0
+    watched = served.tunery("runs", "watch", run["id"])
+    assert "succeeded at step 12" in watched.stdout
+    finished = served.tunery("runs", "stop", run["id"])
+    assert finished.returncode == 1
+    assert "is succeeded" in finished.stderr
+
+
+def test_train_on_the_server(served: Served, imported: str) -> None:
+    run = done(served, "train", "there.yaml", "--server", "--steps", "3", "--seed", "5")
+    assert run["progress"]["step"] == 3
+    assert run["resolved"]["spec"]["settings"]["seed"] == 5
+    wrong = served.tunery("train", "there.yaml", "--server", "--out", "x")
+    assert wrong.returncode == 2
+
+
+def test_steering(served: Served, imported: str) -> None:
+    (served.folder / "long.yaml").write_text(
+        f"base_model: {served.folder}/bare\ndata: rows\nsettings: {{max_steps: 5000}}\n"
+    )
+    run = done(served, "runs", "create", "long.yaml")
+    assert done(served, "runs", "cancel", run["id"])["id"] == run["id"]
+    assert done(served, "runs", "watch", run["id"])["state"] == "cancelled"
+
+
+def test_models_and_tokens(served: Served) -> None:
+    assert done(served, "models", "add", "bare", "--name", "own")["name"] == "own"
+    assert "own" in [one["name"] for one in done(served, "models", "list", "--base")["data"]]
+    assert done(served, "models", "list")["data"] is not None
+    hollow = served.folder / "hollow"
+    hollow.mkdir()
+    refused = served.tunery("models", "add", "hollow")
+    assert refused.returncode == 1
+    assert "hollow is not a usable model" in refused.stderr
+    made = done(served, "token", "new", "second")
+    assert made["id"] in [one["id"] for one in done(served, "token", "list")]
+    assert done(served, "token", "revoke", made["id"])["revoked"] is True
+
+
+def test_lost_token_is_replaced_on_the_machine(served: Served, tmp_path: Path) -> None:
+    made = tunery(tmp_path, "token", "new", "found", "--data", served.folder / "data", "--json")
+    assert made.returncode == 0, made.stderr
+    token = json.loads(made.stdout)["token"]
+    used = tunery(tmp_path, "runs", "list", "--json", TUNERY_URL=served.url, TUNERY_TOKEN=token)
+    assert used.returncode == 0
+    nowhere = tunery(tmp_path, "token", "new", "x", "--data", "nowhere")
+    assert nowhere.returncode == 1
+    assert "no server was ever started on it" in nowhere.stderr
+
+
+def test_chat_with_unknown_model(served: Served) -> None:
+    asked = served.tunery("chat", "nowhere", "--message", "Hello")
+    assert asked.returncode == 1
+    assert "nowhere" in asked.stderr
