@@ -1,5 +1,6 @@
 """A whole server as people start it, on a free port, with the fake engine; and the `tunery` command beside it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from tests.jobs.house import FAKE_ENGINE
+from tunery.cli.main import cli
 
 CLOSED = "http://127.0.0.1:9"
 """Nothing listens there."""
@@ -27,17 +31,27 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**clean, **own, **more}
 
 
-def tunery(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, as a user whose files lie in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-m", "tunery.cli", *map(str, arguments)],
-        cwd=folder,
-        env=environment(folder, **more),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def tunery(folder: Path, *arguments: str | Path, **more: str) -> Done:
+    """Run the command to its end in this process, as a user whose files lie in `folder`.
+
+    What would be a stack trace is raised here.
+    """
+    wanted = environment(folder, **more)
+    gone: dict[str, str | None] = {name: None for name in os.environ if name not in wanted}
+    with contextlib.chdir(folder):
+        result = CliRunner().invoke(cli, [*map(str, arguments)], env={**gone, **wanted})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Served:
     token: str
     process: "subprocess.Popen[str]"
 
-    def tunery(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def tunery(self, *arguments: str | Path) -> Done:
         """Run the command as the user who started the server."""
         return tunery(self.folder, *arguments)
 

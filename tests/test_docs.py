@@ -144,6 +144,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in inside if not (page.parent / link).exists()] == []
 
 
+def test_files_that_pages_name_are_there() -> None:
+    named = {
+        (page.name, path)
+        for page in WRITTEN
+        for path in re.findall(r"`((?:tests|src|docs|tools)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    }
+    shown_only = {"src/tunery/data/formats/questions.py", "src/tunery/methods/last_answers.py"}
+    shown_only |= {"src/tunery/metrics/first_word.py"}
+    assert {one for one in named if one[1] not in shown_only and not (ROOT / one[1]).exists()} == set()
+
+
 def test_every_variable_that_pages_name_exists() -> None:
     texts = [path.read_text(encoding="utf-8") for path in [*SOURCE.rglob("*.py"), ROOT / "Makefile"]]
     texts += [

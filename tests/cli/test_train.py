@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+import yaml
+from tests.cli.conftest import lay_out_desk
 from tests.jobs.house import alpaca
 from tests.served import environment, tunery
 
-from tunery.cli.main import cli
+from tunery.data.arrow import read_arrow
 
 LONG = "base_model: bare\ndata: rows.jsonl\nsettings: {max_steps: 2000}\n"
 
@@ -33,8 +34,8 @@ def begin_long(desk: Path) -> "subprocess.Popen[str]":
     return process
 
 
-def wait_for_checkpoint(out: Path, process: "subprocess.Popen[str]") -> None:
-    end = time.monotonic() + 30
+def wait_for_checkpoint(out: Path, process: "subprocess.Popen[str]", seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
     while not list(out.glob("*/checkpoints/step-*")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
@@ -56,18 +57,12 @@ def test_leaves_a_run_folder(desk: Path) -> None:
     )
     assert set(promised.split()) <= set(result)
     assert (desk / "here/out" / result["output"] / "model.safetensors").is_file()
-    spec = json.loads(tunery_yaml(desk / "here/out/0001/spec.yaml"))
+    spec = yaml.safe_load((desk / "here/out/0001/spec.yaml").read_text())
     assert spec["resolved"]["spec"]["settings"]["seed"] == 7
     assert spec["resolved"]["origins"]["seed"] == "user"
     assert spec["resolved"]["spec"]["resources"]["threads"] == 1
     assert len(spec["resolved"]["base_model_hash"]) == 64
     assert {p for p in os.listdir(desk) if p.startswith(".")} == set()
-
-
-def tunery_yaml(file: Path) -> str:
-    import yaml
-
-    return json.dumps(yaml.safe_load(file.read_text()))
 
 
 def test_steps_and_json(desk: Path) -> None:
@@ -113,8 +108,6 @@ def test_split_and_named_data(desk: Path) -> None:
         "settings: {max_steps: 4, validation_split_ratio: 0.2, eval_steps: 2}\n"
     )
     assert tunery(desk, "train", "run.yaml", "--out", "out").returncode == 0
-    from tunery.data.arrow import read_arrow
-
     train, validation = (
         read_arrow(desk / "out/data/train.arrow"),
         read_arrow(desk / "out/data/validation.arrow"),
@@ -212,8 +205,6 @@ BAD: dict[str, tuple[str, str]] = {
 
 @pytest.fixture(scope="module")
 def bad_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.cli.conftest import lay_out_desk
-
     desk = tmp_path_factory.mktemp("bad")
     lay_out_desk(desk)
     for name in ("hollow", "pickled"):
@@ -230,15 +221,12 @@ def bad_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence_with_its_cure_and_leaves_nothing(
-    bad_desk: Path, case: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_input_is_one_sentence_with_its_cure_and_leaves_nothing(bad_desk: Path, case: str) -> None:
     text, expected = BAD[case]
     (bad_desk / "run.yaml").write_text(text)
     before = listing(bad_desk)
-    monkeypatch.chdir(bad_desk)
-    done = CliRunner().invoke(cli, ["train", "run.yaml", "--out", "deep/out"], env=environment(bad_desk))
-    assert done.exit_code == 1
+    done = tunery(bad_desk, "train", "run.yaml", "--out", "deep/out")
+    assert done.returncode == 1
     assert done.stdout == ""
     assert expected in done.stderr
     assert done.stderr.count("Error: ") == 1

@@ -28,7 +28,10 @@ def reference(folder: Path, rows: list[Example]) -> tuple[float, dict[str, torch
     """Sum of the loss by transformers alone: a padded batch, labels, no code of ours."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     width = max(len(row.tokens) for row in rows)
-    ids, mask = torch.ones(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width, dtype=torch.long)
+    ids, mask = (
+        torch.ones(len(rows), width, dtype=torch.long),
+        torch.zeros(len(rows), width, dtype=torch.long),
+    )
     labels = torch.full_like(ids, -100)
     for line, row in enumerate(rows):
         size = len(row.tokens)
@@ -38,7 +41,7 @@ def reference(folder: Path, rows: list[Example]) -> tuple[float, dict[str, torch
     mean = model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
     total = mean * (labels[:, 1:] != -100).sum()
     total.backward()
-    return float(total), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return float(total.detach()), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))

@@ -45,7 +45,9 @@ def test_a_checkpoint_answers_as_the_model_in_training(
     policy.training(False)
     policy.model.set_attn_implementation("eager")
     with torch.no_grad():
-        assert torch.allclose(policy.model(input_ids=ids).logits, loaded.eval()(input_ids=ids).logits, atol=1e-5)
+        assert torch.allclose(
+            policy.model(input_ids=ids).logits, loaded.eval()(input_ids=ids).logits, atol=1e-5
+        )
     assert AutoTokenizer.from_pretrained(saved).chat_template is not None
 
 
@@ -65,22 +67,24 @@ def test_training_then_evaluation_tells_tuned_from_base(engines: Engines, base: 
     result = engines.run(folder)
     assert result["status"] == "succeeded"
     assert result["last_loss"] < 0.7 * result["first_loss"]
-    measured = [e["values"]["validation_loss"] for e in events(folder, "metric") if "validation_loss" in e["values"]]
+    measured = [
+        e["values"]["validation_loss"] for e in events(folder, "metric") if "validation_loss" in e["values"]
+    ]
     assert measured[-1] < measured[0]
     everything = folder.read_events()[0]
     assert [event["seq"] for event in everything] == list(range(1, len(everything) + 1))
     assert [EVENT.validate_python(event).type for event in everything][-1] == "finished"
     assert all(step % 5 == 0 or step == result["steps"] for step in losses(folder))
 
-    judged = evaluation(tmp_path / "judged", base, toy_conversations(12, 77), adapter=folder.output, max_new_tokens=12)
+    judged = evaluation(
+        tmp_path / "judged", base, toy_conversations(12, 77), adapter=folder.output, max_new_tokens=12
+    )
     scores = engines.run(judged)
     assert scores["status"] == "succeeded"
     assert scores["tuned"]["loss"]["high"] < scores["base"]["loss"]["low"]
     rows = [EvaluatedRow.model_validate_json(line) for line in judged.rows.read_bytes().splitlines()]
     assert len(rows) == scores["rows"] == 12
-    assert {row.expected for row in rows} <= {
-        row.messages[-1].text for row in toy_conversations(12, 77)
-    }
+    assert {row.expected for row in rows} <= {row.messages[-1].text for row in toy_conversations(12, 77)}
     mean = sum(row.tuned["exact_match"] for row in rows) / len(rows)
     assert scores["tuned"]["exact_match"]["mean"] == pytest.approx(mean)
 
@@ -88,14 +92,18 @@ def test_training_then_evaluation_tells_tuned_from_base(engines: Engines, base: 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_state(
     engines: Engines, base: Path, tmp_path: Path
 ) -> None:
-    folder = attempt(tmp_path / "run", base, finetuning_type="full", learning_rate=1e30, epochs=3, max_grad_norm=0.0)
+    folder = attempt(
+        tmp_path / "run", base, finetuning_type="full", learning_rate=1e30, epochs=3, max_grad_norm=0.0
+    )
     result = engines.run(folder)
     assert (result["status"], result["error"]["code"]) == ("failed", "loss_not_finite")
     assert checkpoints(folder)
     assert "Traceback" not in str(result)
 
 
-def test_rows_without_an_answer_within_the_limit_are_refused(engines: Engines, base: Path, tmp_path: Path) -> None:
+def test_rows_without_an_answer_within_the_limit_are_refused(
+    engines: Engines, base: Path, tmp_path: Path
+) -> None:
     long = Conversation((Message.of("user", "word " * 500), Message.of("assistant", "late")))
     folder = attempt(tmp_path / "run", base, rows=[long] * 4, max_sequence_length=64)
     result = engines.run(folder)

@@ -1,4 +1,4 @@
-"""An application with /v1 alone, on a port, over a real pool; what is served is listed here instead of in a database."""
+"""An application with /v1 alone, on a port, over a real pool. What is served is listed here, not in a database."""
 
 import threading
 import time

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import pytest
-from openai import OpenAI
 
+import openai
+from openai import OpenAI
 from tests.openai.place import KEY, Live, targets_of
 from tests.replica.models import Models, make_models
 from tunery.core.errors import Problem
@@ -63,7 +63,9 @@ def _ask(client: OpenAI, model: str = "toy", **asked: Any) -> Any:
 
 def _running(live: Live) -> int:
     """Answers under way in the replica."""
-    (address,) = live.edge.pool._sockets.glob("*.sock")
+    folder = live.edge.pool._sockets
+    assert folder is not None
+    (address,) = folder.glob("*.sock")
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(address)), base_url="http://replica") as client:
         return client.get("/health").json()["running"]
 
@@ -214,10 +216,12 @@ def test_a_replica_killed_in_the_middle_is_told_and_replaced(
     pid = live.edge.pool.processes()[models.base]
     assert pid is not None
     with _ask(client, "first:1", max_tokens=230, stream=True, seed=1, temperature=1) as stream:
+        chunks = iter(stream)
+        for _ in range(3):
+            next(chunks)
+        os.kill(pid, signal.SIGKILL)
         with pytest.raises(openai.APIError) as caught:
-            for number, _ in enumerate(stream):
-                if number == 2:
-                    os.kill(pid, signal.SIGKILL)
+            list(chunks)
         assert caught.value.code == "answer_broken_off"
     assert _ask(client, "first:1", max_tokens=12).choices[0].message.content == before
     assert live.edge.pool.processes()[models.base] != pid

@@ -58,6 +58,7 @@ class _Asked:
 
 @contextmanager
 def _decoder(base: Path, **limits: int) -> Iterator[tuple[Decoder, ServedModel]]:
+    torch.set_num_threads(1)  # toys are too small to share out, least of all on a busy machine
     # float32: in bfloat16 the rounding of a row depends on how many rows there are.
     model = load_model(base, torch.float32, load_family(inspect_folder(base)), generate=True)
     served = ServedModel(model, torch.float32)

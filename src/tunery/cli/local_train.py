@@ -20,7 +20,7 @@ from typing import Any
 from tunery.cli.local_data import LocalData, checked_files
 from tunery.cli.local_engine import lost, run_engine
 from tunery.cli.output import note
-from tunery.core.attempt import RunFolder
+from tunery.core.attempt import AttemptFolder, RunFolder
 from tunery.core.errors import KINDS, Problem
 from tunery.core.files import FolderLock, fsync_folder, write_json
 from tunery.core.ids import new_id
@@ -217,10 +217,7 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
         result["output"] = f"{attempt.path.name}/{result['output']}"
     result["attempt"] = number
     write_json(folder.result, result)
-    if result["status"] == "failed":
-        raise Problem.from_dict(
-            result["error"] or {"code": "engine_failed", "params": {"detail": "no reason given"}}
-        )
+    _refuse_failed(attempt, result)
     if data.held_out and result["status"] == "succeeded" and not interrupted:
         result["evaluation"] = _evaluate(folder, spec, data, number, result)
         write_json(folder.result, result)
@@ -248,6 +245,12 @@ def _evaluate(
         raise KeyboardInterrupt
     if result is None:
         raise lost(attempt)
-    if result["status"] == "failed":
-        raise Problem.from_dict(result["error"])
+    _refuse_failed(attempt, result)
     return result
+
+
+def _refuse_failed(attempt: AttemptFolder, result: dict[str, Any]) -> None:
+    """Raise the Problem an engine failed with."""
+    if result["status"] == "failed":
+        note(f"The engine's log: {attempt.log}")
+        raise Problem.from_dict(result["error"]) if result["error"] else lost(attempt)

@@ -30,7 +30,11 @@ def main(path: str) -> int:
         given = EngineInput.model_validate(folder.read_attempt())
     except (Problem, ValidationError) as error:
         logging.exception("The attempt folder can't be used")
-        problem = error if isinstance(error, Problem) else Problem("attempt_folder_invalid", path=path, detail=str(error))
+        problem = (
+            error
+            if isinstance(error, Problem)
+            else Problem("attempt_folder_invalid", path=path, detail=str(error))
+        )
         folder.write_result(TrainResult(status="failed", error=problem.as_dict()).model_dump())
         return 1
     machine.limit_threads(given.threads)

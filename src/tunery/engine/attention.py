@@ -33,7 +33,9 @@ def segment_attention(
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     parts = [
         _attend(q, k, v, dropout, scaling, sliding_window, softcap)
-        for q, k, v in zip(query.split(segments, 2), key.split(segments, 2), value.split(segments, 2), strict=True)
+        for q, k, v in zip(
+            query.split(segments, 2), key.split(segments, 2), value.split(segments, 2), strict=True
+        )
     ]
     out = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
     return out.transpose(1, 2).contiguous(), None

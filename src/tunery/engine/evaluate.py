@@ -16,9 +16,9 @@ from transformers import PreTrainedModel
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
+from tunery.data.arrow import read_arrow
 from tunery.data.render import ChatRenderer
 from tunery.data.rows import Conversation, Row
-from tunery.data.arrow import read_arrow
 from tunery.engine import attention, weights
 from tunery.engine.batches import Batch, join
 from tunery.engine.control import Control
@@ -115,7 +115,7 @@ class Judge:
 
     def _measure(self, model: PreTrainedModel, family: Family, stage: str) -> list[float]:
         """Sum of the negative log-likelihood of each expected answer."""
-        usual = model.config._attn_implementation
+        usual = str(model.config._attn_implementation)
         if family.PACKED:
             model.set_attn_implementation(attention.NAME)
         try:
@@ -147,7 +147,9 @@ def evaluate(
     renderer = ChatRenderer.open(base.path, family.CHAT_TEMPLATE)
     metrics = {name: METRICS.load(name) for name in wanted.metrics}
     if given.evaluate is None:
-        raise Problem("attempt_folder_invalid", path=str(folder.path), detail="attempt.json names no rows to evaluate")
+        raise Problem(
+            "attempt_folder_invalid", path=str(folder.path), detail="attempt.json names no rows to evaluate"
+        )
     rows = islice(read_arrow(Path(given.evaluate)), wanted.max_rows)
     questions = _questions(rows, renderer, base, events)
     judge = Judge(questions, metrics, renderer, base.limit, wanted.max_new_tokens, events, control)
@@ -202,7 +204,9 @@ def _questions(
         else:
             found.append(question)
     if left_out:
-        events.log(f"{left_out} rows hold no answer or don't fit {limit} tokens; they aren't evaluated.", "warning")
+        events.log(
+            f"{left_out} rows hold no answer or don't fit {limit} tokens; they aren't evaluated.", "warning"
+        )
     if not found:
         raise Problem("no_supervised_tokens", detail="no held-out row holds an answer that fits the model")
     return found
@@ -211,7 +215,11 @@ def _questions(
 def _question(number: int, row: Row, renderer: ChatRenderer, limit: int) -> Question | None:
     if not isinstance(row, Conversation):
         example = next(iter(renderer.text(row.text, limit)), None)
-        return None if example is None or not any(example.supervised) else Question(number, "", row.text, None, example)
+        return (
+            None
+            if example is None or not any(example.supervised)
+            else Question(number, "", row.text, None, example)
+        )
     last = max((i for i, m in enumerate(row.messages) if m.role == "assistant"), default=0)
     if last == 0:
         return None
@@ -249,7 +257,9 @@ def _batches(examples: Sequence[Example]) -> Iterator[Batch]:
 def _by_segment(nll_N: torch.Tensor, batch: Batch) -> list[float]:
     ends_S = torch.tensor(batch.lengths).cumsum(0)
     segment_N = torch.searchsorted(ends_S, batch.predictors_N, right=True)
-    return torch.zeros(len(batch.lengths), dtype=torch.float64).index_add_(0, segment_N, nll_N.double()).tolist()
+    return (
+        torch.zeros(len(batch.lengths), dtype=torch.float64).index_add_(0, segment_N, nll_N.double()).tolist()
+    )
 
 
 def _report(

@@ -46,10 +46,13 @@ def greedy(
             mask[line, longest - len(prompt) :] = 1
         # The model's own generation_config may sample or penalise; a measurement must not.
         model.generation_config = GenerationConfig(
-            do_sample=False, max_new_tokens=room, eos_token_id=list(ends) or None, pad_token_id=ends[0] if ends else 0
+            do_sample=False,
+            max_new_tokens=room,
+            eos_token_id=list(ends) or None,
+            pad_token_id=ends[0] if ends else 0,
         )
         with torch.inference_mode():
-            out = model.generate(input_ids=ids, attention_mask=mask, stopping_criteria=stop)
+            out = model.generate(input_ids=ids, attention_mask=mask, stopping_criteria=stop)  # pyright: ignore[reportCallIssue]
         for line, index in enumerate(group):
             yield index, _until_end(out[line, longest:].tolist(), ends)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunery.data.arrow import read_arrow
 from tunery.data.render import ChatRenderer
 from tunery.data.rows import Row
-from tunery.data.arrow import read_arrow
 from tunery.methods.point import METHODS, Method, Renderer
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, inspect_folder, load_family, sequence_limit

@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 
 CHUNK_BYTES = 32 * 2**20
 """Upper size of a chunk's logits in fp32."""
+FILL = 64
+"""Rows; they are brought to a multiple of it."""
 
 
 class _LinearNll(torch.autograd.Function):
@@ -23,33 +25,38 @@ class _LinearNll(torch.autograd.Function):
         bias_V: torch.Tensor | None,
         targets_N: torch.Tensor,
     ) -> torch.Tensor:
+        count = len(targets_N)
+        # As with a batch's tokens, the kernels shouldn't meet a new shape every time.
+        hidden_NH = torch.nn.functional.pad(hidden_NH, (0, 0, 0, -count % FILL))
+        targets_N = torch.nn.functional.pad(targets_N, (0, -count % FILL))
         nll_N = torch.empty(len(targets_N), dtype=torch.float32)
-        gradients = _Gradients(hidden_NH, weight_VH, bias_V, ctx.needs_input_grad)
+        gradients = _Gradients(hidden_NH, weight_VH, bias_V, ctx.needs_input_grad, count)
         for at, h, t in _chunks(hidden_NH, weight_VH, targets_N):
             logits = torch.nn.functional.linear(h, weight_VH, bias_V).float()
             nll_N[at : at + len(t)] = torch.nn.functional.cross_entropy(logits, t, reduction="none")
             if gradients.wanted:
                 gradients.add(at, h, t, logits)
         ctx.save_for_backward(hidden_NH, weight_VH, bias_V, targets_N, *gradients.tensors)
-        return nll_N
+        return nll_N[:count]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_N: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad_N: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         hidden_NH, weight_VH, bias_V, targets_N, *made = ctx.saved_tensors
         if grad_N.numel() == 0 or bool((grad_N == grad_N[0]).all()):
             scale = grad_N.sum() if grad_N.numel() == 0 else grad_N[0]
             scaled = [None if tensor is None else tensor * scale.to(tensor.dtype) for tensor in made]
         else:
             # Tokens weigh differently, so what was made for equal weights doesn't serve.
-            gradients = _Gradients(hidden_NH, weight_VH, bias_V, ctx.needs_input_grad)
+            gradients = _Gradients(hidden_NH, weight_VH, bias_V, ctx.needs_input_grad, len(grad_N))
+            scales_N = torch.nn.functional.pad(grad_N, (0, len(targets_N) - len(grad_N)))
             for at, h, t in _chunks(hidden_NH, weight_VH, targets_N):
                 logits = torch.nn.functional.linear(h, weight_VH, bias_V).float()
-                gradients.add(at, h, t, logits, grad_N[at : at + len(t), None])
+                gradients.add(at, h, t, logits, scales_N[at : at + len(t), None])
             scaled = gradients.tensors
         hidden, weight, bias = scaled
         return (
-            hidden,
+            None if hidden is None else hidden[: len(grad_N)],
             None if weight is None else weight.to(weight_VH.dtype),
             None if bias is None or bias_V is None else bias.to(bias_V.dtype),
             None,
@@ -65,8 +72,10 @@ class _Gradients:
         weight_VH: torch.Tensor,
         bias_V: torch.Tensor | None,
         wanted: tuple[bool, ...],
+        count: int,
     ) -> None:
         self._weight_VH = weight_VH
+        self._count = count
         self.wanted = any(wanted[:3])
         self.hidden = torch.empty_like(hidden_NH) if wanted[0] else None
         self.weight = torch.zeros_like(weight_VH, dtype=torch.float32) if wanted[1] else None
@@ -89,6 +98,7 @@ class _Gradients:
         """Add what the rows from `at` give. Overwrites `logits`."""
         error = torch.softmax(logits, -1, out=logits)
         error[torch.arange(len(t)), t] -= 1
+        error[max(self._count - at, 0) :] = 0
         if scale is not None:
             error *= scale
         error = error.to(h.dtype)
@@ -103,7 +113,7 @@ class _Gradients:
 def _chunks(
     hidden_NH: torch.Tensor, weight_VH: torch.Tensor, targets_N: torch.Tensor
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    rows = max(64, CHUNK_BYTES // (4 * weight_VH.shape[0]))
+    rows = max(FILL, CHUNK_BYTES // (4 * weight_VH.shape[0]))
     for at in range(0, len(targets_N), rows):
         yield at, hidden_NH[at : at + rows], targets_N[at : at + rows]
 

@@ -147,4 +147,3 @@ class Policy(Likelihood):
         else:
             weights.save_adapter(self._wrapped, masters, folder, kind)
         weights.copy_tokenizer(self._base.path, folder)
-

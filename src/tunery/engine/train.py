@@ -8,16 +8,15 @@ import random
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 from tunery.core.attempt import AttemptFolder, Want
 from tunery.core.errors import Problem
-from tunery.data.rows import Row
 from tunery.engine import checkpoint
-from tunery.engine.batches import Batch, Group, collate, plain_groups, plan_epoch, steps_of
+from tunery.engine.batches import Group, collate, plain_groups, plan_epoch, steps_of
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.inputs import TrainInputs, read_train_inputs
@@ -61,11 +60,15 @@ class Training:
 
         # Rows become tokens.
         self.train = self._tokens("tokenize", inputs, inputs.train)
-        self.validation = self._tokens("tokenize validation", inputs, inputs.validation) if inputs.validation else None
+        self.validation = (
+            self._tokens("tokenize validation", inputs, inputs.validation) if inputs.validation else None
+        )
 
         # The model, new or as a checkpoint left it.
         seed_everything(self.settings.seed)
-        found = checkpoint.newest([Path(path) for path in given.resume_from], lambda text: events.log(text, "warning"))
+        found = checkpoint.newest(
+            [Path(path) for path in given.resume_from], lambda text: events.log(text, "warning")
+        )
         if found is None and given.resume_from:
             events.log("No checkpoint could be used; the training starts from the beginning.", "warning")
         self.policy = Policy(
@@ -120,19 +123,21 @@ class Training:
         position, optimizer = self.position, self.policy.optimizer
         began = time.monotonic()
         total, weight = 0.0, 0
+        rows: tuple[int, ...] = ()
         for group in groups:
             batch = collate(self.train, group)
+            rows += batch.rows
             loss, part = self.method.loss(self.settings, self.policy, batch)
             value = float(loss.detach())
             if not math.isfinite(value):
-                self._refuse(value, batch)
+                self._refuse(value, batch.rows)
             loss.backward()
             total, weight = total + value, weight + part
             self.tokens += batch.tokens_T.numel()
             self.supervised += batch.supervised
         norm = optimizer.gradient_norm(weight)
         if not math.isfinite(norm):
-            self._refuse(norm, batch)
+            self._refuse(norm, rows)
         rate = learning_rate(
             self.settings.lr_scheduler,
             self.settings.learning_rate,
@@ -154,12 +159,12 @@ class Training:
         self._last = {"learning_rate": rate, "grad_norm": norm}
         self._epoch = position.epoch + position.batch / groups_in_epoch
 
-    def _refuse(self, value: float, batch: Batch) -> None:
+    def _refuse(self, value: float, found: tuple[int, ...]) -> NoReturn:
         """Nothing of this step has touched the weights yet, so what there is can be kept."""
         for group in self.policy.optimizer.groups:
             group.gradient.zero_()
         self._save()
-        rows = ", ".join(str(row + 1) for row in batch.rows[:8])
+        rows = ", ".join(str(row + 1) for row in found[:8])
         raise Problem("loss_not_finite", value=str(value), step=self.position.step + 1, rows=rows)
 
     # -- what is due after a step
@@ -255,7 +260,9 @@ class Training:
         else:
             if asked == "stop":
                 self._save()
-            checkpoint.publish_folder(self.folder.output, lambda folder: self.policy.save(folder, exact=False))
+            checkpoint.publish_folder(
+                self.folder.output, lambda folder: self.policy.save(folder, exact=False)
+            )
             result.status = "stopped" if asked == "stop" else "succeeded"
             result.output = self.folder.output.name
             result.output_kind = "adapter" if self.policy.adapter else "full"
@@ -289,7 +296,10 @@ class Training:
             lambda done, total: self.events.progress(stage, done, total),
         )
         if store.cut:
-            self.events.log(f"{store.cut} rows are longer than {inputs.settings.max_sequence_length} tokens and were cut.", "warning")
+            self.events.log(
+                f"{store.cut} rows are longer than {inputs.settings.max_sequence_length} tokens and were cut.",
+                "warning",
+            )
         if store.dropped:
             self.events.log(f"{store.dropped} rows hold nothing to learn from and are left out.", "warning")
         return store

@@ -28,7 +28,9 @@ huggingface_hub.utils.disable_progress_bars()
 logging.getLogger("torchao").setLevel(logging.ERROR)
 
 
-def load_model(folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False) -> PreTrainedModel:
+def load_model(
+    folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False
+) -> PreTrainedModel:
     """A causal language model from a local folder, in evaluation mode.
 
     `generate` chooses an attention that knows caches and padding over the one for training.
@@ -48,7 +50,9 @@ def load_model(folder: Path, dtype: torch.dtype, family: Family, *, generate: bo
     return model.eval()
 
 
-def add_adapter(model: PreTrainedModel, settings: TrainingSettings, targets: list[str] | str, base: str) -> Any:
+def add_adapter(
+    model: PreTrainedModel, settings: TrainingSettings, targets: list[str] | str, base: str
+) -> Any:
     """Freeze the model and put new LoRA matrices beside its layers; returns PEFT's wrapper."""
     from peft import LoraConfig, get_peft_model
 
@@ -70,7 +74,9 @@ def add_adapter(model: PreTrainedModel, settings: TrainingSettings, targets: lis
 def save_adapter(wrapped: Any, masters: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype) -> None:
     """adapter_model.safetensors and adapter_config.json."""
     tensors = {_stored_name(name): tensor.to(dtype).contiguous() for name, tensor in masters.items()}
-    save_file({name: _own(tensor) for name, tensor in tensors.items()}, folder / ADAPTER_FILE, {"format": "pt"})
+    save_file(
+        {name: _own(tensor) for name, tensor in tensors.items()}, folder / ADAPTER_FILE, {"format": "pt"}
+    )
     config = wrapped.peft_config["default"]
     training, config.inference_mode = config.inference_mode, True
     try:
@@ -94,12 +100,14 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> Any:
         return PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False).eval()
 
 
-def save_model(model: PreTrainedModel, masters: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype) -> None:
+def save_model(
+    model: PreTrainedModel, masters: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype
+) -> None:
     """A folder that AutoModelForCausalLM loads; trained weights come from the masters."""
-    tensors = {
-        name: _own(masters.get(name, tensor).to(dtype) if tensor.is_floating_point() else tensor)
-        for name, tensor in model.state_dict().items()
-    }
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        exact = masters.get(name, tensor)
+        tensors[name] = _own(exact.to(dtype) if tensor.is_floating_point() else exact)
     for copy, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
         if copy in tensors and source in tensors:
             tensors[copy] = tensors[source]

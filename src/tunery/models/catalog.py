@@ -11,7 +11,10 @@ import orjson
 
 from tunery.schemas.model import BaseModelEntry
 
-_NATIVE_SUCCESSOR = {"chatglm": "GLM-4 (architecture GlmForCausalLM)", "baichuan": "Qwen2 (architecture Qwen2ForCausalLM)"}
+_NATIVE_SUCCESSOR = {
+    "chatglm": "GLM-4 (architecture GlmForCausalLM)",
+    "baichuan": "Qwen2 (architecture Qwen2ForCausalLM)",
+}
 """What to take instead of families whose code is not in transformers."""
 
 
@@ -48,5 +51,7 @@ def _note(fact: dict[str, Any]) -> str | None:
     if fact["stand_in"] and fact["stand_in"] not in " ".join(parts):
         parts.append(f"in its place: {fact['stand_in']}")
     if fact["own_code"]:
-        parts.append(f"needs code of its own, which Tunery doesn't run; take {_NATIVE_SUCCESSOR[fact['family']]}")
+        parts.append(
+            f"needs code of its own, which Tunery doesn't run; take {_NATIVE_SUCCESSOR[fact['family']]}"
+        )
     return "; ".join(parts) or None

@@ -36,7 +36,14 @@ OTHER_FAMILY = "other"
 DEFAULT_LENGTH = 1024
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _NOT_WEIGHTS = ("training_args.bin", "scheduler.pt", "optimizer.pt", "rng_state.pth")
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx", "context_length")
+_CONTEXT_KEYS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_sequence_length",
+    "seq_length",
+    "n_ctx",
+    "context_length",
+)
 _MAX_CONFIG_BYTES = 4 * 2**20
 _MAX_HEADER_BYTES = 100 * 2**20
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
@@ -129,7 +136,10 @@ def sequence_limit(wanted: int, limit: int | None) -> tuple[int, str | None]:
     if wanted == -1:
         return min(DEFAULT_LENGTH, limit or DEFAULT_LENGTH), None
     if limit is not None and wanted > limit:
-        return limit, f"max_sequence_length was lowered from {wanted} to {limit}, the longest this model takes."
+        return (
+            limit,
+            f"max_sequence_length was lowered from {wanted} to {limit}, the longest this model takes.",
+        )
     return wanted, None
 
 
@@ -139,7 +149,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise Problem("model_folder_incomplete", path=str(path), detail="config.json is missing")
     config = _read_json(path, file)
     if _wants_own_code(config):
-        raise Problem("remote_code", name=path.name, instead="Choose a model whose code transformers has built in.")
+        raise Problem(
+            "remote_code", name=path.name, instead="Choose a model whose code transformers has built in."
+        )
     architectures = config.get("architectures")
     if not (isinstance(architectures, list) and architectures and isinstance(architectures[0], str)):
         raise Problem("model_folder_incomplete", path=str(path), detail="config.json names no architecture")
@@ -179,7 +191,9 @@ def _read_json(path: Path, file: Path) -> dict[str, Any]:
         # The standard reader, not orjson: tokenizer files of real models hold integers beyond 64 bits.
         value = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise Problem("model_folder_incomplete", path=str(path), detail=f"{file.name} isn't JSON: {error}") from error
+        raise Problem(
+            "model_folder_incomplete", path=str(path), detail=f"{file.name} isn't JSON: {error}"
+        ) from error
     if not isinstance(value, dict):
         raise Problem("model_folder_incomplete", path=str(path), detail=f"{file.name} isn't an object")
     return value
@@ -199,7 +213,9 @@ def _check_index(path: Path, shards: list[Path]) -> None:
     try:
         named = set(json.loads(index.read_bytes())["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Problem("model_folder_incomplete", path=str(path), detail="its index of weights is broken") from error
+        raise Problem(
+            "model_folder_incomplete", path=str(path), detail="its index of weights is broken"
+        ) from error
     missing = sorted(map(str, named - {shard.name for shard in shards}))
     if missing:
         raise Problem("model_folder_incomplete", path=str(path), detail=f"{missing[0]} is missing")
@@ -252,4 +268,8 @@ def _real_limit(value: object) -> int | None:
 
 def _files_that_count(path: Path) -> list[Path]:
     names = {"config.json", *TOKENIZER_FILES}
-    return sorted(file for file in path.iterdir() if file.is_file() and (file.name in names or file.suffix == ".safetensors"))
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.is_file() and (file.name in names or file.suffix == ".safetensors")
+    )

@@ -56,7 +56,7 @@ class ServedModel:
                 raise ValueError(f"{len(wrong)} tensors don't fit the base model, such as {wrong[0]}")
         except (ValueError, RuntimeError, KeyError) as error:
             if self._peft is not None and inner in self._peft.peft_config:
-                self._peft.delete_adapter(inner)
+                self._drop(self._peft, inner)
             detail = " ".join(str(error).split())[:300]
             raise Problem("adapter_unusable", path=str(path), detail=detail) from error
         finally:
@@ -67,8 +67,14 @@ class ServedModel:
     def unload_adapter(self, name: str) -> None:
         """Forget an adapter; no row may use it any more."""
         assert self._peft is not None
-        self._peft.delete_adapter(self._inner.pop(name))
+        self._drop(self._peft, self._inner.pop(name))
         self._composed = None
+
+    def _drop(self, tuned: PeftModel, inner: str) -> None:
+        # PEFT chooses another active adapter by itself, but warns of it.
+        if others := [other for other in tuned.peft_config if other != inner]:
+            tuned.set_adapter(others[0], inference_mode=True)
+        tuned.delete_adapter(inner)
 
     def forward(
         self,

@@ -49,8 +49,7 @@ class ReplicaPool:
         self._settings = settings
         self._logs = DataFolder(folder).logs
         self._logs.mkdir(parents=True, exist_ok=True)
-        # Not under the data folder: a socket's path has room for 107 bytes only.
-        self._sockets = Path(tempfile.mkdtemp(prefix="tunery-"))
+        self._sockets: Path | None = None
         self._backend = backend or BACKENDS.load(_BACKEND)
         self._lock = threading.Lock()
         self._replicas: dict[Path, Replica] = {}
@@ -110,7 +109,8 @@ class ReplicaPool:
             self._replicas.clear()
         for replica in replicas:
             replica.stop()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        if self._sockets is not None:
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     @asynccontextmanager
     async def _using(self, target: Target) -> AsyncIterator[Replica]:
@@ -158,6 +158,9 @@ class ReplicaPool:
             return replica
 
     def _start(self, base: Path, replaces: Replica | None) -> Replica:
+        if self._sockets is None:
+            # Not under the data folder: a socket's path has room for 107 bytes only.
+            self._sockets = Path(tempfile.mkdtemp(prefix="tunery-"))
         self._started += 1
         name = f"{base.name}-{hashlib.sha256(str(base).encode()).hexdigest()[:8]}"
         replica = Replica(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors import TensorSpec, serialize_file
 
 Array = np.ndarray
 SCALE = 0.05  # of the embeddings, and of what the heads write
@@ -108,5 +108,16 @@ def _copying(tensors: dict[str, Array], config: dict[str, Any], rng: np.random.G
 
 
 def write(folder: Path, config: dict[str, Any], seed: int) -> None:
-    """Write ``model.safetensors`` into the folder."""
-    save_file(weights(config, seed), folder / "model.safetensors", metadata={"format": "pt"})
+    """Write ``model.safetensors`` into the folder, in bfloat16, the dtype that the trained model keeps."""
+    stored = {name: _bfloat16(tensor) for name, tensor in weights(config, seed).items()}
+    specs = {
+        name: TensorSpec(dtype="bfloat16", shape=list(tensor.shape), data_ptr=tensor.ctypes.data, data_len=tensor.nbytes)
+        for name, tensor in stored.items()
+    }
+    serialize_file(specs, str(folder / "model.safetensors"), metadata={"format": "pt"})
+
+
+def _bfloat16(tensor: Array) -> Array:
+    """The upper halves of 32-bit numbers, rounded to even."""
+    bits = np.ascontiguousarray(tensor, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")

@@ -48,13 +48,13 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
     """One run."""
     with visit.reading() as ctx:
         found = runs.get_run(ctx, run)
-        values: dict[str, Any] = {**_head(ctx, found), "tab": tab, "size": _ROWS}
+        values: dict[str, Any] = {**_head(ctx, found), "tab": tab, "size": _ROWS, "last": found.last_event}
         values["evaluation"] = evaluations.get_evaluation(ctx, found.evaluation) if found.evaluation else None
         if tab == "evaluation" and found.evaluation:
             values["rows"] = evaluations.read_rows(ctx, found.evaluation, offset, _ROWS)
             values["better"] = {info.name: info for info in extensions.metrics()}
         if tab in ("curves", "events"):
-            values["happened"] = _happened(ctx, found.id)
+            values["happened"], values["last"] = _happened(ctx, found.id)
         if tab == "settings":
             values["methods"] = {info.name: info for info in extensions.methods()}
     return visit.page("run.html", **values)
@@ -109,8 +109,11 @@ def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
     }
 
 
-def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:
-    """All events but the measurements, in order; of the progress of one thing only the newest."""
+def _happened(ctx: Context, run: str) -> tuple[list[dict[str, Any]], int]:
+    """All events but the measurements, in order, and the newest event's number.
+
+    Of the progress of one thing only the newest is kept.
+    """
     found: list[dict[str, Any]] = []
     last = 0
     while page := runs.events(ctx, run, last, _EVENTS):
@@ -125,4 +128,4 @@ def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:
             ):
                 found.pop()
             found.append(event)
-    return found
+    return found, last

@@ -27,8 +27,7 @@ const refreshHead = calm(() => htmx.trigger("#run-head", "tunery:changed"), 700)
 class Curves {
   constructor() {
     this.query = new URLSearchParams(location.search);
-    const { events, last } = JSON.parse($("happened").textContent);
-    this.last = Math.max(last, events.at(-1)?.id ?? 0);
+    const { events } = JSON.parse($("happened").textContent);
     this.zoom = this.query.has("from") ? [Number(this.query.get("from")), Number(this.query.get("to"))] : null;
     this.loss = new LossChart($("loss-chart"), { onZoom: (from, to) => this.look(from, to), onCursor: (at, data) => this.read(at, data) });
     this.small = Object.fromEntries(SMALL.map((name) => [name, new SmallChart(document.querySelector(`[data-series="${name}"]`))]));
@@ -191,6 +190,5 @@ function onEvent(type, event) {
 
 await Promise.all([curves?.load(), log?.load()]);
 if (!ended) {
-  const after = curves ? curves.last : Number(page.dataset.last);
-  new Stream(`/api/v1/runs/${run}/stream`, { after, onEvent, onState: (well) => connection("stream", well) });
+  new Stream(`/api/v1/runs/${run}/stream`, { after: Number(page.dataset.last), onEvent, onState: (well) => connection("stream", well) });
 }
