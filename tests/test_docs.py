@@ -15,9 +15,9 @@ from typing import Any
 import click
 import orjson
 import pytest
-from tools import extensions, reference
 
 from tests.pages import ROOT, Block, blocks, links
+from tools import extensions, reference
 from tunery.cli.main import cli
 from tunery.core.errors import KINDS
 from tunery.core.settings import ServerSettings

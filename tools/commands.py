@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Iterator
 
 import click
-from tools import markdown
 
+from tools import markdown
 from tunery.cli.main import cli
 
 _WIDTH = 100

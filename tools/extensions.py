@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, get_args
 
+import tunery
 from tools import markdown
 from tools.markdown import code
-
-import tunery
 from tunery.core.extensions import Point
 
 

@@ -1,9 +1,9 @@
 """Pages about what is declared in schemas: settings, run specification, errors, events, formats, metrics."""
 
 import orjson
+
 from tools.markdown import as_json, code, page, section, table
 from tools.schema import about, bounds, default_of, documents, fields, type_of
-
 from tunery.core.errors import KINDS
 from tunery.core.settings import ServerSettings
 from tunery.data.formats.point import FORMATS

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 from fastapi.routing import APIRoute
+
 from tools import markdown, schema
 from tools.markdown import code
-
 from tunery.core.settings import ServerSettings
 from tunery.openai import router as openai
 from tunery.openai.requests import ChatRequest

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.jobs.house import alpaca, bare_model
 from tests.served import Served, server
 

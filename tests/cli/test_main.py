@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.served import CLOSED, tunery
 
+from tests.served import CLOSED, tunery
 from tunery.cli.commands.point import COMMANDS
 from tunery.cli.main import cli
 

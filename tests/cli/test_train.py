@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.cli.conftest import lay_out_desk
 from tests.jobs.house import alpaca
 from tests.served import environment, tunery
-
 from tunery.data.arrow import read_arrow
 
 LONG = "base_model: bare\ndata: rows.jsonl\nsettings: {max_steps: 2000}\n"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.cli.test_train import wait_for_checkpoint
 from tests.served import environment
 from tests.toys import toy_conversations, toy_model

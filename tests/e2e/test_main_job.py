@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
-import openai
 from tests.e2e.whole import Whole, spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]

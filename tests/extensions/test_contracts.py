@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from tools.extensions import offered, points
 
+from tools.extensions import offered, points
 from tunery.core.errors import Problem
 from tunery.core.extensions import Point
 from tunery.data.formats.point import FORMATS

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-
 import openai
+import pytest
 from openai import OpenAI
+
 from tests.openai.place import KEY, Live, targets_of
 from tests.replica.models import Models, make_models
 from tunery.core.errors import Problem

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+
 from tests.cli.conftest import lay_out_desk
 from tests.served import Served, server
-
 from tunery.sdk.client import Client
 
 

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from tests.sdk.cutting_proxy import cutting_proxy
 from tests.served import CLOSED, Served
-
 from tunery.core.errors import Problem
 from tunery.schemas.run import RunSpec
 from tunery.sdk.client import AsyncClient, Client

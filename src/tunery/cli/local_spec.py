@@ -7,6 +7,7 @@ from typing import Any
 from tunery.core.errors import Problem, Where
 from tunery.schemas.run import DataRef, RunSpec
 from tunery.sdk.spec import parse_spec, read_yaml
+from tunery.starter.place import MODEL_FOLDER, MODEL_NAME
 
 
 def read_local_spec(file: Path) -> RunSpec:
@@ -77,4 +78,6 @@ def _model_folder(name: str, base: Path) -> Path:
     folder = (base / Path(name).expanduser()).resolve()
     if folder.is_dir():
         return folder
+    if name == MODEL_NAME and MODEL_FOLDER.is_dir():
+        return MODEL_FOLDER
     raise Problem("unknown_base_model", name=name, where=Where(field="base_model"))

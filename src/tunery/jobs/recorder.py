@@ -24,7 +24,7 @@ def record_new_events(connection: Connection, held: Claim, folder: AttemptFolder
     found, after = folder.read_events(offset or 0)
     if not found:
         return 0
-    _record(connection, held.project, held.run, folder, number, found)
+    _record(connection, held, held.run, folder, number, found)
     connection.execute(update(attempt).where(here).values(event_offset=after))
     return len(found)
 
@@ -43,12 +43,13 @@ def add_event(connection: Connection, project: str, run_id: str, body: dict[str,
 
 def _record(
     connection: Connection,
-    project: str,
+    held: Claim,
     run_id: str,
     folder: AttemptFolder,
     number: int,
     found: list[dict[str, Any]],
 ) -> None:
+    project = held.project
     row = connection.execute(select(run.c.event_seq, run.c.progress).where(run.c.id == run_id)).one()
     seq, progress = row.event_seq, Progress.model_validate(row.progress)
     points: list[Point] = []
@@ -66,7 +67,8 @@ def _record(
             )
         if body["type"] == "checkpoint":
             _record_checkpoint(connection, project, run_id, folder, number, body)
-        progress = _progressed(progress, body)
+        if held.kind == "train":
+            progress = _progressed(progress, body)
     append_points(connection, project, run_id, number, points)
     connection.execute(
         update(run).where(run.c.id == run_id).values(event_seq=seq, progress=progress.model_dump())

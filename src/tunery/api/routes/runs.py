@@ -1,17 +1,15 @@
 """Runs: resolve, start, watch, steer."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from tunery.api.description import STREAM_ERRORS
 from tunery.api.idempotency import ByKey
 from tunery.api.paging import After, Limit
 from tunery.api.session import Reading, Writing
-from tunery.api.streams import Followed, follow, followed_run
+from tunery.api.streams import EventStream, Followed, follow, followed_run
 from tunery.schemas.project import Page
 from tunery.schemas.run import (
     Checkpoint,
@@ -69,11 +67,10 @@ def list_run_events(
     return runs.events(ctx, run, after, limit)
 
 
-@router.get("/{run}/stream", response_class=EventSourceResponse, responses=STREAM_ERRORS)
-async def stream_run(followed: Annotated[Followed, Depends(followed_run)]) -> AsyncIterator[ServerSentEvent]:
+@router.get("/{run}/stream", response_class=EventStream, responses=STREAM_ERRORS)
+async def stream_run(followed: Annotated[Followed, Depends(followed_run)]) -> EventStream:
     """Events as they happen, until the run has ended; the last one is `end`. Goes on after Last-Event-ID."""
-    async for event in follow(followed):
-        yield event
+    return EventStream(follow(followed))
 
 
 @router.get("/{run}/metrics")

@@ -1,10 +1,14 @@
 """The main job in one go: import, train, evaluate, publish, ask; then the console is yours."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tunery.cli.output import Command, answer, note, say
+
+if TYPE_CHECKING:
+    from tunery.cli.demo import Report
 
 API_VERSION = 1
 _REPORT = Path("demo-report.json")
@@ -33,7 +37,7 @@ def command() -> None:
             demo.wait_for_end()
 
 
-def _show(report: "demo.Report") -> None:  # noqa: F821
+def _show(report: "Report") -> None:
     say("")
     say(
         f"Exact match on {report.held_out_rows} held-out rows, half of them with values never seen in training:"
