@@ -1,16 +1,28 @@
 """Runs: submit, follow, stop, pause, resume, cancel."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Row, func, select, update
 
-from tunery.core.attempt import attempt_folder
+from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.ids import new_id
 from tunery.db.curves import points_after, read_series
-from tunery.db.tables import checkpoint, dataset, dataset_version, event, job, model, model_version, run, task
+from tunery.db.tables import (
+    attempt,
+    checkpoint,
+    dataset,
+    dataset_version,
+    event,
+    job,
+    model,
+    model_version,
+    run,
+    task,
+)
 from tunery.jobs import stages
 from tunery.jobs.queue import enqueue
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
@@ -124,21 +136,23 @@ def ask(ctx: Context, id: str, verb: Verb) -> Run:
     return get_run(ctx, id)
 
 
-def events(ctx: Context, id: str, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-    """What happened after event number `after`, in order, metrics included; each body carries its number as `id`."""
+def events(
+    ctx: Context, id: str, after: int = 0, limit: int = 1000, *, metrics: bool = True
+) -> list[dict[str, Any]]:
+    """What happened after event number `after`, in order; each body carries its number as `id`."""
     need_run(ctx, id)
     stored = ctx.conn.execute(
         select(event).where(event.c.run_id == id, event.c.seq > after).order_by(event.c.seq).limit(limit)
     )
     found: dict[int, dict[str, Any]] = {row.seq: {**row.body, "id": row.seq} for row in stored}
-    for attempt, point in points_after(ctx.conn, id, after):
+    for number, point in points_after(ctx.conn, id, after) if metrics else ():
         body = found.setdefault(
             point.seq,
             {
                 "v": 1,
                 "type": "metric",
                 "id": point.seq,
-                "attempt": attempt,
+                "attempt": number,
                 "step": point.step,
                 "time": point.time,
                 "values": {},
@@ -177,23 +191,24 @@ def checkpoints(ctx: Context, id: str) -> list[Checkpoint]:
 
 
 def log(ctx: Context, id: str, offset: int = 0) -> dict[str, Any]:
-    """The log of the newest attempt from a byte offset: {text, offset, attempt}."""
-    row = need_run(ctx, id)
-    kind = ctx.conn.scalar(
-        select(task.c.kind).where(task.c.run_id == id).order_by(task.c.created.desc()).limit(1)
-    )
-    stage = "evaluate" if kind == "evaluate" else "train"
-    path = attempt_folder(ctx.folder, id, row.attempt, stage).log
-    try:
-        with path.open("rb") as file:
+    """The log of the newest engine, from a byte offset: {text, offset, attempt}."""
+    need_run(ctx, id)
+    newest = ctx.conn.execute(
+        select(attempt.c.folder, attempt.c.number)
+        .join(task, task.c.id == attempt.c.task_id)
+        .where(task.c.run_id == id)
+        .order_by(attempt.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    text = b""
+    if newest is not None:
+        with suppress(FileNotFoundError), AttemptFolder(Path(newest.folder)).log.open("rb") as file:
             file.seek(offset)
             text = file.read(_LOG_BYTES)
-    except FileNotFoundError:
-        text = b""
     return {
         "text": text.decode("utf-8", errors="replace"),
         "offset": offset + len(text),
-        "attempt": row.attempt,
+        "attempt": 0 if newest is None else newest.number,
     }
 
 
@@ -328,4 +343,5 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
         "ended": row.ended,
         "model": None if published is None else f"{published.name}:{published.version}",
         "evaluation": row.evaluation_id,
+        "last_event": row.event_seq,
     }

@@ -62,9 +62,10 @@ def list_run_events(
     run: str,
     after: Annotated[int, Query(ge=0, le=2**62, description="The last event's id that is known.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    metrics: Annotated[bool, Query(description="With the metrics among them.")] = True,
 ) -> list[dict[str, Any]]:
-    """Events after the one with id `after`, metrics among them, in order."""
-    return runs.events(ctx, run, after, limit)
+    """Events after the one with id `after`, in order."""
+    return runs.events(ctx, run, after, limit, metrics=metrics)
 
 
 @router.get("/{run}/stream", response_class=EventStream, responses=STREAM_ERRORS)

@@ -116,11 +116,9 @@ def _happened(ctx: Context, run: str) -> tuple[list[dict[str, Any]], int]:
     """
     found: list[dict[str, Any]] = []
     last = 0
-    while page := runs.events(ctx, run, last, _EVENTS):
+    while page := runs.events(ctx, run, last, _EVENTS, metrics=False):
         last = page[-1]["id"]
         for event in page:
-            if event["type"] == "metric":
-                continue
             if (
                 found
                 and event["type"] == found[-1]["type"] == "progress"
