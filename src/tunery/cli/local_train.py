@@ -21,6 +21,7 @@ from tunery.cli.local_data import LocalData, checked_files
 from tunery.cli.local_engine import lost, run_engine
 from tunery.cli.output import note
 from tunery.core.attempt import AttemptFolder, RunFolder
+from tunery.core.clock import now_us
 from tunery.core.errors import KINDS, Problem
 from tunery.core.files import FolderLock, fsync_folder, write_json
 from tunery.core.ids import new_id
@@ -56,7 +57,7 @@ def begin(spec: RunSpec, out: Path | None, *, accept_bad_rows: bool) -> Ended:
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         aside.rename(folder.path)
         fsync_folder(folder.path.parent)
-    engine_spec = EngineSpec(run=new_id("run"), resolved=resolved)
+    engine_spec = EngineSpec(run=new_id("run"), created=now_us(), resolved=resolved)
     with _held(folder):
         try:
             return _drive(folder, engine_spec, LocalData.of_folder(folder.data), number=1)

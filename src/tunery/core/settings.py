@@ -49,8 +49,9 @@ class ServerSettings(BaseSettings):
     replica_dtype: Literal["auto", "bfloat16", "float32"] = Field(
         default="auto",
         description=(
-            "Numbers that serving replicas compute in; auto = bfloat16 where the processor has it, as in evaluations. "
-            "With float32 an answer at temperature 0 doesn't depend on what else is answered at the same time."
+            "Numbers that serving replicas compute in; auto = as in evaluations: float32 for models up to a billion "
+            "parameters, so that an answer at temperature 0 doesn't depend on what else is answered at the same "
+            "time; above, bfloat16 where the processor has it."
         ),
     )
     max_replicas: int = Field(default=2, ge=1, description="How many serving replicas may run at once.")

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from tunery.core.attempt import AttemptFolder
+from tunery.core.clock import to_datetime
 from tunery.core.errors import Problem
 from tunery.data.arrow import read_arrow
 from tunery.data.render import ChatRenderer
@@ -24,7 +25,7 @@ from tunery.engine.batches import Batch, join
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.generate import greedy
-from tunery.engine.policy import Likelihood, compute_dtype
+from tunery.engine.policy import Likelihood, answer_dtype
 from tunery.methods.point import Example
 from tunery.metrics.point import METRICS, Answer, Metric
 from tunery.models.families.point import Family
@@ -144,7 +145,7 @@ def evaluate(
     wanted = spec.resolved.spec.evaluate
     base = inspect_folder(Path(given.base_model))
     family = load_family(base)
-    renderer = ChatRenderer.open(base.path, family.CHAT_TEMPLATE)
+    renderer = ChatRenderer.open(base.path, family.CHAT_TEMPLATE, now=to_datetime(spec.created))
     metrics = {name: METRICS.load(name) for name in wanted.metrics}
     if given.evaluate is None:
         raise Problem(
@@ -179,7 +180,7 @@ def evaluate(
 def _ask_both(
     judge: Judge, base: ModelFolder, family: Family, tuned: Path | None
 ) -> tuple[list[Answer], list[Answer] | None]:
-    model = weights.load_model(base.path, compute_dtype(), family, generate=True)
+    model = weights.load_model(base.path, answer_dtype(base.parameters), family, generate=True)
     before = judge.answers(model, family, "base")
     if tuned is None:
         return before, None
@@ -187,7 +188,7 @@ def _ask_both(
         weights.load_adapter(model, tuned)
     else:
         del model
-        model = weights.load_model(tuned, compute_dtype(), family, generate=True)
+        model = weights.load_model(tuned, answer_dtype(base.parameters), family, generate=True)
     return before, judge.answers(model, family, "tuned")
 
 

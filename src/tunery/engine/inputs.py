@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunery.core.clock import to_datetime
 from tunery.data.arrow import read_arrow
 from tunery.data.render import ChatRenderer
 from tunery.data.rows import Row
@@ -60,7 +61,7 @@ def read_train_inputs(spec: EngineSpec, given: EngineInput) -> TrainInputs:
         family=family,
         method=method,
         settings=settings,
-        renderer=ChatRenderer.open(base.path, family.CHAT_TEMPLATE),
+        renderer=ChatRenderer.open(base.path, family.CHAT_TEMPLATE, now=to_datetime(spec.created)),
         train=Joined([read_arrow(Path(path)) for path in given.train]),
         validation=read_arrow(Path(given.validation)) if given.validation else None,
         notes=[note] if note else [],

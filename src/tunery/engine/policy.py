@@ -25,6 +25,19 @@ def compute_dtype() -> torch.dtype:
     return torch.bfloat16 if has_bf16() else torch.float32
 
 
+_SMALL = 1_000_000_000
+"""Models up to so many parameters answer in fp32."""
+
+
+def answer_dtype(parameters: int) -> torch.dtype:
+    """In which numbers a model answers, when it is judged as when it is served.
+
+    In bf16 the best token may change with what else is in the batch, so that served and judged answers would
+    differ. Small models can afford fp32, where that doesn't happen.
+    """
+    return torch.float32 if parameters <= _SMALL else compute_dtype()
+
+
 class Likelihood:
     """The log-likelihood of batches under a causal language model."""
 

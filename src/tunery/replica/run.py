@@ -8,7 +8,7 @@ import torch
 import uvicorn
 
 from tunery.data.render import ChatRenderer
-from tunery.engine.policy import compute_dtype
+from tunery.engine.policy import answer_dtype
 from tunery.engine.weights import load_model
 from tunery.models.folder import ModelFolder, load_family
 from tunery.replica.adapters import Adapters
@@ -30,7 +30,7 @@ def run(folder: ModelFolder, socket: Path, threads: int, dtype_name: str) -> Non
     begun = time.monotonic()
     torch.set_num_threads(threads)
     family = load_family(folder)
-    dtype = compute_dtype() if dtype_name == "auto" else getattr(torch, dtype_name)
+    dtype = answer_dtype(folder.parameters) if dtype_name == "auto" else getattr(torch, dtype_name)
     renderer = ChatRenderer.open(folder.path, family.CHAT_TEMPLATE)
     prompts = Prompts(renderer, folder.limit or _CONTEXT_UNKNOWN)
     model = ServedModel(load_model(folder.path, dtype, family, generate=True), dtype)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from tunery.schemas.base import Schema
+from tunery.schemas.base import Microseconds, Schema
 from tunery.schemas.run import ResolvedSpec, TrainResult
 
 __all__ = ["EngineInput", "EngineSpec", "EvaluatedRow", "EvaluationResult", "Score", "TrainResult"]
@@ -35,6 +35,8 @@ class EngineSpec(Schema):
     """spec.yaml of an attempt folder."""
 
     run: str
+    created: Microseconds = 0
+    """When the run was submitted: the date that templates write, whenever an attempt starts."""
     resolved: ResolvedSpec
 
 

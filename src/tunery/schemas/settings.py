@@ -116,7 +116,6 @@ class TrainingSettings(Schema):
         "all-linear", "Which layers get an adapter.", group="lora", only_with={"finetuning_type": "lora"}
     )
 
-
     @field_validator("max_sequence_length")
     @classmethod
     def _room_to_learn(cls, value: int) -> int:

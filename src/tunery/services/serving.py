@@ -54,6 +54,7 @@ def list_deployments(ctx: Context, pool: ReplicaPool) -> list[Deployment]:
             base_model=target.base_model,
             model_version=target.version,
             state=pool.state(target),
+            error=pool.failure(target),
             created=target.created,
         )
         for target in list_targets(ctx)

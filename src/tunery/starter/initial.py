@@ -111,7 +111,9 @@ def write(folder: Path, config: dict[str, Any], seed: int) -> None:
     """Write ``model.safetensors`` into the folder, in bfloat16, the dtype that the trained model keeps."""
     stored = {name: _bfloat16(tensor) for name, tensor in weights(config, seed).items()}
     specs = {
-        name: TensorSpec(dtype="bfloat16", shape=list(tensor.shape), data_ptr=tensor.ctypes.data, data_len=tensor.nbytes)
+        name: TensorSpec(
+            dtype="bfloat16", shape=list(tensor.shape), data_ptr=tensor.ctypes.data, data_len=tensor.nbytes
+        )
         for name, tensor in stored.items()
     }
     serialize_file(specs, str(folder / "model.safetensors"), metadata={"format": "pt"})

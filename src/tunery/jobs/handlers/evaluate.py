@@ -44,7 +44,7 @@ def work(work: Work) -> None:
             evaluate=str(rows),
             threads=threads,
         )
-        spec = EngineSpec(run=row.id, resolved=resolved)
+        spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
         folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
 
     try:

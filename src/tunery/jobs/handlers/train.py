@@ -46,7 +46,7 @@ def work(work: Work) -> None:
             resume_from=[str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
             threads=threads,
         )
-        spec = EngineSpec(run=row.id, resolved=resolved)
+        spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
         folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
 
     try:

@@ -54,7 +54,7 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
             values["rows"] = evaluations.read_rows(ctx, found.evaluation, offset, _ROWS)
             values["better"] = {info.name: info for info in extensions.metrics()}
         if tab in ("curves", "events"):
-            values["happened"], values["last"] = _happened(ctx, found.id)
+            values["happened"] = _happened(ctx, found.id)
         if tab == "settings":
             values["methods"] = {info.name: info for info in extensions.methods()}
     return visit.page("run.html", **values)
@@ -109,8 +109,8 @@ def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
     }
 
 
-def _happened(ctx: Context, run: str) -> tuple[list[dict[str, Any]], int]:
-    """All events but the measurements, in order, and the newest event's number.
+def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:
+    """All events but the measurements, in order.
 
     Of the progress of one thing only the newest is kept.
     """
@@ -126,4 +126,4 @@ def _happened(ctx: Context, run: str) -> tuple[list[dict[str, Any]], int]:
             ):
                 found.pop()
             found.append(event)
-    return found, last
+    return found
