@@ -38,8 +38,11 @@ def main() -> None:
 
     def save() -> None:
         path = folder.checkpoints / f"step-{step:08d}"
-        path.mkdir(parents=True, exist_ok=True)
-        (path / "manifest.json").write_text(json.dumps({"step": step}))
+        aside = folder.checkpoints / f".{path.name}"
+        aside.mkdir(parents=True, exist_ok=True)
+        (aside / "manifest.json").write_text(json.dumps({"step": step}))
+        if not path.exists():
+            aside.rename(path)
         tell("checkpoint", name=path.name, bytes=1, hash="0" * 64)
 
     tell("started", steps=steps, resumed_from=step or None)

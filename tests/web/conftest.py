@@ -50,7 +50,7 @@ class Window:
             self.errors.append(said)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     place = os.environ.get("TUNERY_TEST_CHROMIUM") or next((p for p in _PLACES if Path(p).exists()), None)
     if place is None:
@@ -62,14 +62,14 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server with the fake engine, shared by the tests that don't mind each other."""
     with server(tmp_path_factory.mktemp("console")) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[Client]:
     with Client(served.url, served.token) as found:
         yield found
@@ -119,7 +119,7 @@ def window(browser: Browser, served: Served) -> Iterator[Open]:
     assert [error for one in windows for error in one.errors] == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def colours(client: Client, served: Served) -> str:
     """A published dataset of 200 conversations."""
     return add_rows(client, served.folder, "colours", 200)

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tunery.core.errors import Problem, Where
+from tunery.core.files import is_disk_full
 from tunery.core.ids import new_id
+from tunery.db.engine import is_database_full
 
 Respond = Callable[[Request, Problem], Response]
 """How a surface shows a Problem."""
@@ -31,7 +32,6 @@ class RefusedBody(HTTPException):
 
 
 _LOG = logging.getLogger("tunery.server")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def problem_response(problem: Problem) -> Response:
@@ -64,17 +64,11 @@ def problem_of(request: Request, error: Exception) -> Problem:
         return Problem("invalid_request", detail=f"{error.detail}.".replace("..", "."))
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return Problem("invalid_request", detail="A path in the request is longer than a file's name may be.")
-    if _disk_full(error):
+    if is_disk_full(error) or is_database_full(error):
         return Problem("disk_full", path="the data folder")
     reference = new_id("err")
     _LOG.error("%s: %s %s", reference, request.method, request.url.path, exc_info=error)
     return Problem("internal", reference=reference)
-
-
-def _disk_full(error: BaseException) -> bool:
-    if isinstance(error, DBAPIError):
-        return "disk is full" in str(error.orig)
-    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -4,8 +4,9 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from tunery.core.files import fsync_folder
 
 API_VERSION = 1
 _COPY = 1 << 20
+_LEFT_SECONDS = 3600.0
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -69,6 +71,13 @@ class LocalBlobs:
         """Forget a blob; harmless when it isn't there."""
         self._path(digest).unlink(missing_ok=True)
 
+    def forget_leftovers(self) -> None:
+        """Remove what killed processes left on the way in. What is still written to was changed lately."""
+        for path in self._aside.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _LEFT_SECONDS:
+                    path.unlink()
+
     def _path(self, digest: str) -> Path:
         if len(digest) != 64 or not _HEX.issuperset(digest):
             raise FileNotFoundError(f"no blob is named {digest!r}")
@@ -103,7 +112,9 @@ def open_store(location: str) -> LocalBlobs:
     """The store in the folder `location`; made where it isn't there yet."""
     folder = Path(location).expanduser().resolve()
     try:
-        return LocalBlobs(folder)
+        store = LocalBlobs(folder)
+        store.forget_leftovers()
+        return store
     except OSError as error:
         raise Problem(
             "data_folder_unusable", path=str(folder), detail=error.strerror or str(error)

@@ -13,8 +13,9 @@ import click
 
 from tunery import __version__
 from tunery.cli.commands.point import COMMANDS
-from tunery.cli.output import Group, show_problem, wants_json
+from tunery.cli.output import Group, print_json, show_problem, wants_json
 from tunery.core.errors import Problem
+from tunery.core.files import is_disk_full
 
 
 class Root(Group):
@@ -41,9 +42,13 @@ class Root(Group):
             click.echo("Interrupted.", err=True)
             return ctx.exit(130)
         except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is None:
+            if error.errno == errno.EPIPE or (error.filename is None and not is_disk_full(error)):
                 raise
             return _end(ctx, _problem_of(error))
+        except click.UsageError as error:
+            if wants_json():  # beside the usage, which click prints for people
+                print_json({"error": Problem("invalid_request", detail=error.format_message()).as_dict()})
+            raise
 
 
 def _first_line(module: str) -> str:
@@ -55,8 +60,8 @@ def _first_line(module: str) -> str:
 
 
 def _problem_of(error: OSError) -> Problem:
-    if error.errno == errno.ENOSPC:
-        return Problem("disk_full", path=str(error.filename))
+    if is_disk_full(error):
+        return Problem("disk_full", path=str(error.filename or "what was being written"))
     return Problem("file_unreadable", path=str(error.filename), detail=str(error.strerror))
 
 

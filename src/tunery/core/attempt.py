@@ -11,10 +11,12 @@
         output/         the trained model or adapter                   (engine writes)
         rows.jsonl      the scored rows of an evaluation               (engine writes)
         result.json     how it ended; last of all                      (engine writes, once)
+        .reserve        room on the disk for the last words            (engine holds while it works)
 
 It knows nothing of runs in a database, of torch or of what the documents mean beyond their shape.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,9 @@ from tunery.core.files import append_line, read_json, whole_lines, write_bytes, 
 
 Want = Literal["run", "stop", "pause", "cancel"]
 """run: go on. stop: save, finish, keep the model so far. pause: save and free the device. cancel: leave at once."""
+
+
+_RESERVE_BYTES = 128 * 2**10
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,10 @@ class AttemptFolder:
     @property
     def _control(self) -> Path:
         return self.path / "control.json"
+
+    @property
+    def _reserve(self) -> Path:
+        return self.path / ".reserve"
 
     def prepare(self, spec: dict[str, Any], attempt: dict[str, Any]) -> None:
         """Lay out a new attempt. Everything the engine needs is here before it starts."""
@@ -136,6 +145,15 @@ class AttemptFolder:
     def write_rows(self, rows: list[dict[str, Any]]) -> None:
         """The scored rows, one a line."""
         write_bytes(self.rows, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+
+    def reserve(self) -> None:
+        """Hold some room on the disk, so that the last words can be written when it is full."""
+        with self._reserve.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+
+    def free_reserve(self) -> None:
+        """Give the room back; harmless when there is none."""
+        self._reserve.unlink(missing_ok=True)
 
     def write_result(self, result: dict[str, Any]) -> None:
         """The engine's last word."""

@@ -90,6 +90,11 @@ KINDS: dict[str, Kind] = {
         "The data folder {path} can't be used: {detail}.",
         "Choose a folder you may write to with `--data`.",
     ),
+    "server_setting_invalid": Kind(
+        500,
+        "The server's setting {name} can't be used. {detail}.",
+        "Correct that environment variable or option; docs/reference/server-settings.md lists them all.",
+    ),
     "disk_full": Kind(
         507, "The disk that holds {path} is full.", "Free some space; nothing half-written was kept."
     ),

@@ -1,6 +1,7 @@
 """Files that are whole or absent: atomic writes, durable renames, hashes."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -9,6 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an exception says that a disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def fsync_folder(folder: Path) -> None:
@@ -57,10 +63,14 @@ def sha256_file(path: Path) -> str:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line in a single write, so that lines of two writers never mix."""
+    """Append one line, whole or not at all, in a single write. One writer only. Raises OSError ENOSPC."""
+    whole = line.rstrip(b"\n") + b"\n"
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(handle, line.rstrip(b"\n") + b"\n")
+        before = os.fstat(handle).st_size
+        if os.write(handle, whole) < len(whole):  # the disk became full within the line
+            os.ftruncate(handle, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(handle)
 

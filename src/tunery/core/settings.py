@@ -1,10 +1,12 @@
 """The server's own settings: each with a default, help and an environment variable `TUNERY_<NAME>`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from tunery.core.errors import Problem, Where
 
 
 class ServerSettings(BaseSettings):
@@ -56,6 +58,17 @@ class ServerSettings(BaseSettings):
     )
     max_replicas: int = Field(default=2, ge=1, description="How many serving replicas may run at once.")
 
+    def __init__(self, **given: Any) -> None:
+        """Raises Problem `server_setting_invalid`."""
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise _invalid(str(first["loc"][0]), first["msg"]) from error
+        except SettingsError as error:
+            found = next((name for name in type(self).model_fields if f'"{name}"' in str(error)), "")
+            raise _invalid(found, 'It must be a JSON list of texts, as in ["a", "b"]') from error
+
     @property
     def folder(self) -> Path:
         """The data folder, absolute."""
@@ -65,3 +78,9 @@ class ServerSettings(BaseSettings):
     def url(self) -> str:
         """The database to use."""
         return self.database_url or f"sqlite:///{self.folder / 'tunery.db'}"
+
+
+def _invalid(name: str, detail: str) -> Problem:
+    return Problem(
+        "server_setting_invalid", where=Where(setting=name), name=f"TUNERY_{name.upper()}", detail=detail
+    )

@@ -17,6 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from tunery.core.clock import now_us, stamp
 from tunery.core.errors import Problem
@@ -32,15 +33,38 @@ _POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 64}
 def open_database(settings: ServerSettings) -> Engine:
     """Connect and bring the schema up to date.
 
-    Raises Problem `data_folder_newer` when a later Tunery wrote it, `data_folder_unusable` when it can't be opened.
+    Raises Problem `data_folder_newer` when a later Tunery wrote it, `data_folder_unusable` when it can't be opened,
+    `disk_full`, `server_setting_invalid`.
     """
-    engine = connect(settings.url)
     try:
-        migrate(engine, settings.folder)
+        engine = connect(settings.url)
+    except ArgumentError as error:  # says nothing of the URL itself, which may hold a password
+        detail = "It isn't the URL of a database that SQLAlchemy knows"
+        raise Problem("server_setting_invalid", name="TUNERY_DATABASE_URL", detail=detail) from error
+    try:
+        with usable(settings.folder):
+            migrate(engine, settings.folder)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+@contextmanager
+def usable(folder: Path) -> Iterator[None]:
+    """What the database refuses in here is a Problem `disk_full` or `data_folder_unusable`."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_database_full(error):
+            raise Problem("disk_full", path=str(folder)) from error
+        detail = f"its database says “{error.orig}”"
+        raise Problem("data_folder_unusable", path=str(folder), detail=detail) from error
+
+
+def is_database_full(error: BaseException) -> bool:
+    """Whether the database has no room on its disk."""
+    return isinstance(error, DBAPIError) and "disk is full" in str(error.orig)
 
 
 def connect(url: str) -> Engine:

@@ -42,11 +42,13 @@ def main(path: str) -> int:
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     events = Events(folder, given.attempt)
     try:
+        folder.reserve()
         result = _work(folder, spec, given, events, control)
     except Exception as error:
         logging.exception("The engine stopped")
         problem = as_problem(error, events.step, folder.path)
         result = _failed(given, problem, events.step)
+    folder.free_reserve()
     events.write("finished", status=result.status, error=result.error)
     folder.write_result(result.model_dump())
     return 0 if result.error is None else 1

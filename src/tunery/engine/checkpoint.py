@@ -119,10 +119,14 @@ def publish_folder(final: Path, write: Callable[[Path], None]) -> None:
     aside = final.with_name(f"{_ASIDE}{final.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    write(aside)
-    _make_durable(aside)
-    shutil.rmtree(final, ignore_errors=True)
-    os.rename(aside, final)
+    try:
+        write(aside)
+        _make_durable(aside)
+        shutil.rmtree(final, ignore_errors=True)
+        os.rename(aside, final)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     fsync_folder(final.parent)
 
 

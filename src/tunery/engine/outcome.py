@@ -1,9 +1,9 @@
 """Turns whatever ended the engine's work into a Problem that a person can act on. Knows no torch."""
 
-import errno
 from pathlib import Path
 
 from tunery.core.errors import Problem
+from tunery.core.files import is_disk_full
 
 _NO_MEMORY = ("can't allocate memory", "DefaultCPUAllocator", "out of memory", "std::bad_alloc")
 
@@ -15,7 +15,7 @@ def as_problem(error: BaseException, step: int, folder: Path) -> Problem:
     text = str(error)
     if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
         return Problem("out_of_memory", step=step)
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in text:
+    if is_disk_full(error) or "No space left on device" in text:
         return Problem("disk_full", path=str(folder))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return Problem("missing_extra", package=error.name, extra="train")

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select, update
+from sqlalchemy.exc import OperationalError
 
 from tunery.core.attempt import AttemptFolder, Want, attempt_folder
 from tunery.core.clock import now_us
@@ -48,23 +49,52 @@ class Interrupted(Exception):
     """The worker is closing; the engine saved and the task can go back to the queue."""
 
 
+class LeftOff(Exception):
+    """The run is to be paused or cancelled, and no engine is there to say so."""
+
+    def __init__(self, want: Want) -> None:
+        super().__init__(want)
+        self.status: Literal["paused", "cancelled"] = "paused" if want == "pause" else "cancelled"
+
+
 def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: LayOut) -> Ended:
     """Bring a stage to a result, through as many engines as it takes.
 
-    Raises Problem `engine_crashed` after too many attempts in a row that gained no step, Interrupted, Fenced.
+    Raises Problem `engine_crashed` after too many attempts in a row that gained no step, LeftOff, Interrupted, Fenced.
     """
     launcher = LAUNCHERS.load(launcher_name)
     while True:
-        number, folder = _open_attempt(work) or _begin(work, stage, launcher, threads, lay_out)
-        result, want = _follow(work, launcher, folder, number)
+        found = _open_attempt(work)
+        if found is None:
+            _leave_off(_wanted(work))
+            found = _begin(work, stage, launcher, threads, lay_out)
+        number, folder = found
+        try:
+            result, want = _follow(work, launcher, folder, number)
+        except (Fenced, OperationalError):
+            raise  # the engine goes on, and is followed again
+        except BaseException:
+            launcher.kill(folder)
+            raise
         saved = result is not None and result["status"] == "paused" and want == "run"
         if result is not None and not saved:
             return Ended(result, folder, number, want)
-        outcome = "interrupted" if saved or work.closing.is_set() else "lost"
+        outcome = "lost"
+        if saved or work.closing.is_set():
+            outcome = "interrupted"
+        elif want in ("pause", "cancel"):
+            outcome = "left off"
         _end_without_result(work, number, outcome, folder)
+        _leave_off(want)
         if work.closing.is_set():
             raise Interrupted
         time.sleep(_BACK_OFF_SECONDS)
+
+
+def _leave_off(want: Want) -> None:
+    """Start no engine for a run that is to end or to rest. One that is to stop needs it, to finish the model."""
+    if want in ("pause", "cancel"):
+        raise LeftOff(want)
 
 
 def end_attempt(connection: Connection, work: Work, number: int, outcome: str) -> None:
@@ -180,20 +210,21 @@ def _end_without_result(work: Work, number: int, outcome: str, folder: AttemptFo
         )
         row = connection.execute(select(task.c.gained, task.c.fruitless).where(task.c.id == claim.task)).one()
         gained = (furthest or 0) > row.gained
-        fruitless = 0 if gained or outcome == "interrupted" else row.fruitless + 1
+        fruitless = row.fruitless + 1 if outcome == "lost" and not gained else 0
         connection.execute(
             update(task)
             .where(task.c.id == claim.task)
             .values(gained=max(furthest or 0, row.gained), fruitless=fruitless)
         )
-        says = "was asked to end" if outcome == "interrupted" else "vanished"
-        stages.note(
-            connection,
-            claim.project,
-            claim.run,
-            f"The engine of attempt {number} {says}; going on from step {furthest or 0}.",
-            "warning",
-        )
+        if outcome != "left off":
+            says = "was asked to end" if outcome == "interrupted" else "vanished"
+            stages.note(
+                connection,
+                claim.project,
+                claim.run,
+                f"The engine of attempt {number} {says}; going on from step {furthest or 0}.",
+                "warning",
+            )
     if fruitless >= work.settings.max_fruitless_attempts:
         raise Problem("engine_crashed", detail=_last_words(folder), tries=fruitless)
 

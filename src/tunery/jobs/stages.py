@@ -18,6 +18,10 @@ ORDER = ("prepare", "train", "evaluate", "publish")
 """Prepare and train are one task: the rows are laid out where the engine will read them."""
 
 
+_PAUSES = frozenset({"disk_full"})
+"""Codes of what goes away when someone sees to it, with nothing of the run lost."""
+
+
 def planned(spec: RunSpec) -> list[Stage]:
     """The stages of a new run."""
     skipped = {
@@ -45,6 +49,13 @@ def mark(
     )
 
 
+def leave_off(connection: Connection, run_id: str, state: StageState) -> None:
+    """Nobody works on the stage any more that was begun."""
+    for one in _stages(connection, run_id):
+        if one.state == "running":
+            mark(connection, run_id, one.name, state)
+
+
 def go_on(connection: Connection, project: str, run_id: str) -> None:
     """Queue the task of the next waiting stage, or end the run as succeeded."""
     for one in _stages(connection, run_id):
@@ -61,7 +72,7 @@ def end(
     if not move_run(connection, run_id, state, reason=reason):
         return
     says = f"The run is {state}." if reason is None else f"The run is {state}: {reason['message']}"
-    level = "error" if state == "failed" else "info"
+    level = "error" if state == "failed" else "info" if reason is None else "warning"
     note(connection, project, run_id, says, level)
 
 
@@ -85,9 +96,13 @@ def note(connection: Connection, project: str, run_id: str, message: str, level:
 
 
 def fail(connection: Connection, project: str, run_id: str, stage: str, problem: dict[str, Any]) -> None:
-    """A stage failed, and with it the run."""
-    mark(connection, run_id, stage, "failed", problem)
-    end(connection, project, run_id, "failed", problem)
+    """A stage failed, and with it the run; for want of room on the disk it only waits, to be resumed."""
+    if problem["code"] in _PAUSES:
+        mark(connection, run_id, stage, "waiting", problem)
+        end(connection, project, run_id, "paused", problem)
+    else:
+        mark(connection, run_id, stage, "failed", problem)
+        end(connection, project, run_id, "failed", problem)
 
 
 def _stages(connection: Connection, run_id: str) -> list[Stage]:

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-import traceback
 from dataclasses import asdict
 
 from sqlalchemy import Engine, select, update
@@ -17,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from tunery.blobs.point import BlobStore
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
+from tunery.core.files import is_disk_full
 from tunery.core.ids import new_id
 from tunery.core.process import ProcessIdentity
 from tunery.core.settings import ServerSettings
@@ -148,10 +148,12 @@ def _perform(work: Work) -> None:
         _LOG.warning("lost the claim on %s", claim.task)
     except Problem as problem:
         _fail(work, claim, problem)
-    except Exception:
-        _LOG.exception("task %s broke", claim.task)
+    except Exception as error:
+        if is_disk_full(error):
+            _fail(work, claim, Problem("disk_full", path=str(work.settings.folder)))
+            return
         reference = new_id("ref")
-        _LOG.error("reference %s: %s", reference, traceback.format_exc())
+        _LOG.exception("reference %s: task %s broke", reference, claim.task)
         _fail(work, claim, Problem("internal", reference=reference))
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.process import ProcessIdentity
@@ -42,7 +43,7 @@ def start(command: Sequence[str], folder: AttemptFolder, environment: Mapping[st
 def alive(folder: AttemptFolder) -> bool:
     """Whether what was started there still runs."""
     _reap()
-    identity = ProcessIdentity.load(folder.process)
+    identity = ProcessIdentity.load(folder.process) or _unrecorded(folder)
     return identity is not None and identity.alive()
 
 
@@ -54,6 +55,21 @@ def terminate(folder: AttemptFolder) -> None:
 def kill(folder: AttemptFolder) -> None:
     """End it and all it started, at once."""
     _signal(folder, signal.SIGKILL)
+
+
+def _unrecorded(folder: AttemptFolder) -> ProcessIdentity | None:
+    """A process that runs on the folder though whoever started it was killed before noting so; noted now."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # it ended
+            continue
+        if words[-2:-1] == [os.fsencode(folder.path)]:
+            identity = ProcessIdentity.of(int(path.parent.name))
+            if identity is not None:
+                identity.save(folder.process)
+            return identity
+    return None
 
 
 def _signal(folder: AttemptFolder, number: signal.Signals) -> None:

@@ -18,13 +18,14 @@ from tunery.blobs.point import BLOBS
 from tunery.core.errors import Problem
 from tunery.core.folder import DataFolder
 from tunery.core.settings import ServerSettings
-from tunery.db.engine import open_database
+from tunery.db.engine import open_database, reading
 from tunery.openai import problems as openai_problems
 from tunery.openai import router as openai
 from tunery.serve.replicas import ReplicaPool
 from tunery.server.folder import prepare_folder
 from tunery.server.state import ServerState
 from tunery.server.worker import WorkerKeeper
+from tunery.services.datasets import sweep_uploads
 from tunery.services.sessions import Sessions, load_secret
 from tunery.web import app as web
 from tunery.web.page import problem_page
@@ -42,9 +43,12 @@ def create_app(settings: ServerSettings, *, work: bool = True) -> FastAPI:
     folder = DataFolder(settings.folder)
     prepare_folder(folder)
     remove_leftovers(folder.uploads)
+    engine = open_database(settings)
+    with reading(engine) as connection:
+        sweep_uploads(connection, folder.uploads)
     state = ServerState(
         settings,
-        open_database(settings),
+        engine,
         BLOBS.load("local").open_store(str(folder.blobs)),
         ReplicaPool(settings, folder.path),
         Sessions(load_secret(folder.secret)),

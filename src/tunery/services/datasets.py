@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Connection, Row, event, func, select, update
 
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
@@ -15,7 +15,7 @@ from tunery.data.formats.point import FORMATS
 from tunery.data.store import VersionReader
 from tunery.db.tables import dataset, dataset_version, model, model_version, task
 from tunery.jobs.queue import enqueue
-from tunery.jobs.states import TASK_ENDED
+from tunery.jobs.states import TASK_ENDED, move_task
 from tunery.schemas.dataset import CheckReport, Dataset, DatasetVersion, RowPage
 from tunery.schemas.project import Page
 from tunery.services import lists
@@ -36,7 +36,7 @@ def import_file(
 ) -> Dataset:
     """Queue the import of a staged upload as the next version of dataset `name`; takes the file over.
 
-    Raises Problem `unknown_extension` for a format there isn't, `not_in_state` while an import goes on.
+    Raises Problem `unknown_extension` for a format there isn't.
     """
     if format is not None:
         FORMATS.load(format)
@@ -56,6 +56,7 @@ def import_file(
     staged = ctx.folder / "uploads" / version_id
     staged.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(source, staged)
+    event.listen(ctx.conn, "rollback", lambda _: staged.unlink(missing_ok=True))
     task_id = enqueue(
         ctx.conn,
         "import_dataset",
@@ -151,7 +152,10 @@ def publish_version(ctx: Context, name: str, version: int) -> DatasetVersion:
 
 
 def delete_dataset(ctx: Context, name: str) -> None:
-    """Take a dataset off the list. Raises Problem `dataset_in_use` when a model was trained on it."""
+    """Take a dataset off the list and end its imports; a run that has its rows goes on.
+
+    Raises Problem `dataset_in_use` when a model was trained on it.
+    """
     found = _need(ctx, name)
     used = ctx.conn.execute(
         select(model.c.name, model_version.c.version, model_version.c.lineage)
@@ -161,7 +165,30 @@ def delete_dataset(ctx: Context, name: str) -> None:
     for row in used:
         if any(label.rpartition("@")[0] == found.name for label in row.lineage["datasets"]):
             raise Problem("dataset_in_use", dataset=found.name, model=f"{row.name}:{row.version}")
+    _end_imports(ctx, found.id)
     ctx.conn.execute(update(dataset).where(dataset.c.id == found.id).values(deleted=now_us()))
+
+
+def _end_imports(ctx: Context, id: str) -> None:
+    importing = (dataset_version.c.dataset_id == id) & (dataset_version.c.state == "importing")
+    tasks = ctx.conn.scalars(select(dataset_version.c.task_id).where(importing)).all()
+    for one in tasks:
+        move_task(ctx.conn, one, "cancelled")
+    ctx.conn.execute(update(dataset_version).where(importing).values(state="failed"))
+
+
+def sweep_uploads(connection: Connection, folder: Path) -> None:
+    """Remove staged files that no import waits for: what a killed process or an ended import left."""
+    waiting = set(
+        connection.scalars(select(dataset_version.c.id).where(dataset_version.c.state == "importing"))
+    )
+    for path in [*folder.glob("dsv_*"), *folder.glob("sample_*")]:
+        if path.name.partition(".")[0] in waiting:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def version_row(ctx: Context, name: str, version: int | None = None, *, published: bool = False) -> Row[Any]:

@@ -245,6 +245,7 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
         raise Problem(
             "not_in_state", noun="Run", name=row.id, state=row.state, verb=verb, needed="queued or running"
         )
+    stages.leave_off(ctx.conn, row.id, "waiting" if verb == "pause" else "skipped")
     stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
 
 

@@ -167,6 +167,12 @@ def _row(rng: Random, pools: Pools) -> Row:
     return {"instruction": INSTRUCTION, "input": text, "output": body}
 
 
+def _values(row: Row) -> list[str]:
+    """The invented values that the row's ticket holds."""
+    ticket = json.loads(row["output"])
+    return [ticket[key] for key in ("name", "order", "item", "town") if ticket.get(key)]
+
+
 def _shown(tickets: list[Row], pools: Pools) -> Pools:
     """The part of the pools that the rows' messages show."""
     text = "\n".join(row["input"] for row in tickets)
@@ -192,10 +198,13 @@ def rows(seed: int, train: int, held_out: int) -> tuple[list[Row], list[Row]]:
     training = [_row(rng, known) for _ in range(train)]
     inputs = {row["input"] for row in training}
     shown = _shown(training, known)
+    text = "\n".join(row["input"] for row in training)
     held: list[Row] = []
     while len(held) < held_out:
         half = "seen" if len(held) % 2 == 0 else "unseen"
         row = _row(rng, shown if half == "seen" else new)
+        if half == "unseen" and any(part in text for part in _values(row)):
+            continue  # a town's name may be part of a longer one's
         if row["input"] not in inputs:
             inputs.add(row["input"])
             held.append({**row, "slots": half})

@@ -12,7 +12,7 @@ from tunery.core.ids import new_id
 from tunery.db.engine import reading
 from tunery.db.tables import evaluation, run
 from tunery.jobs import stages
-from tunery.jobs.attempts import Ended, Interrupted, drive, end_attempt
+from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive, end_attempt
 from tunery.jobs.prepare import held_out_rows
 from tunery.jobs.queue import Claim, finish, give_back
 from tunery.jobs.work import Work
@@ -52,8 +52,11 @@ def work(work: Work) -> None:
     except Interrupted:
         with work.writing() as connection:
             give_back(connection, claim, None)
-        return
-    _finish(work, ended)
+    except LeftOff as left:
+        with work.writing() as connection:
+            _leave_off(connection, claim, left.status)
+    else:
+        _finish(work, ended)
 
 
 def _begin(work: Work, existing: str | None, resolved: ResolvedSpec) -> None:
@@ -64,6 +67,9 @@ def _begin(work: Work, existing: str | None, resolved: ResolvedSpec) -> None:
     with work.writing() as connection:
         stages.mark(connection, claim.run, "evaluate", "running")
         if existing is not None:
+            connection.execute(
+                update(evaluation).where(evaluation.c.id == existing).values(state="running", error=None)
+            )
             return
         id = new_id("eval")
         connection.execute(
@@ -112,6 +118,7 @@ def _finish(work: Work, ended: Ended) -> None:
 def _leave_off(connection: Connection, claim: Claim, status: str) -> None:
     """Somebody stopped, paused or cancelled while the trained model was being judged."""
     assert claim.run is not None
+    connection.execute(update(evaluation).where(evaluation.c.run_id == claim.run).values(state=status))
     if status == "paused":
         finish(connection, claim, "succeeded")
         stages.mark(connection, claim.run, "evaluate", "waiting")

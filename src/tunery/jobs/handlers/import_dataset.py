@@ -1,7 +1,10 @@
 """Imports an uploaded file as a dataset version: every row read, good ones stored, bad ones set aside."""
 
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,6 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
+from tunery.core.files import is_disk_full
 from tunery.data.check import check_file
 from tunery.data.formats.point import FORMATS
 from tunery.data.store import VersionReader, VersionWriter
@@ -23,11 +27,37 @@ _TELL_SECONDS = 0.5
 
 
 def work(work: Work) -> None:
+    upload = Path(work.claim.payload["path"])
+    try:
+        with _scratch(upload, work.claim.token) as scratch:
+            _import(work, upload, scratch)
+    except Problem as problem:
+        _give_up(work, problem)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        _give_up(work, Problem("disk_full", path=str(upload.parent)))
+    upload.unlink(missing_ok=True)
+
+
+@contextmanager
+def _scratch(upload: Path, token: int) -> Iterator[Path]:
+    """A folder beside the upload; what a killed worker left in its own goes first."""
+    for left in upload.parent.glob(f"{upload.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = upload.with_name(f"{upload.name}.{token}")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _import(work: Work, upload: Path, scratch: Path) -> None:
     payload = work.claim.payload
-    upload = Path(payload["path"])
     with (
-        tempfile.TemporaryFile(dir=upload.parent) as quarantine,
-        VersionWriter(work.blobs, scratch=upload.parent) as writer,
+        tempfile.TemporaryFile(dir=scratch) as quarantine,
+        VersionWriter(work.blobs, scratch=scratch) as writer,
     ):
         report = _read(work, upload, writer, quarantine)
         if report.rows_accepted == 0 and payload["accept_bad_rows"]:
@@ -36,7 +66,13 @@ def work(work: Work) -> None:
             _refuse(work, report, quarantine)
         else:
             _keep(work, report, writer, quarantine)
-    upload.unlink(missing_ok=True)
+
+
+def _give_up(work: Work, problem: Problem) -> None:
+    """End the task here, so that the upload goes only when its end is on record."""
+    with work.writing() as connection:
+        finish(connection, work.claim, "failed", reason=problem.as_dict())
+        failed(connection, work.claim, problem.as_dict())
 
 
 def _read(work: Work, upload: Path, writer: VersionWriter, quarantine: BinaryIO) -> CheckReport:

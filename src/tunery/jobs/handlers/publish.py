@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from tunery.core.attempt import AttemptFolder
+from tunery.core.attempt import AttemptFolder, Want
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.files import fsync_folder, hash_folder
@@ -18,7 +18,7 @@ from tunery.db.tables import base_model, checkpoint, job, model, model_version, 
 from tunery.jobs import stages
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
-from tunery.schemas.run import ResolvedSpec
+from tunery.schemas.run import ResolvedSpec, RunState
 
 API_VERSION = 1
 USES_ENGINE = False
@@ -37,20 +37,40 @@ def work(work: Work) -> None:
             stages.mark(connection, claim.run, "publish", "running")
     source, step = _source(work, row, claim.payload.get("step"))
     with reading(work.engine) as connection:
-        existing = connection.scalar(
-            select(model_version.c.id).where(
-                model_version.c.run_id == claim.run, model_version.c.step == step
-            )
-        )
-    made = existing or _copy(work, row, source, step)
+        existing = _version_of(connection, row, step)
+    copied = None if existing else _copy(work, source)
     with work.writing() as connection:
-        connection.execute(update(run).where(run.c.id == claim.run).values(model_version_id=made))
-        if existing is None:
-            _point_to(connection, claim, row, made, step, work)
-        finish(connection, claim, "succeeded", result={"model_version": made})
-        if automatic:
-            stages.mark(connection, claim.run, "publish", "succeeded")
-            stages.go_on(connection, claim.project, claim.run)
+        want = connection.scalar(select(run.c.want).where(run.c.id == claim.run)) if automatic else "run"
+        made = _version_of(connection, row, step)  # another publishing may have been quicker
+        if want != "run":
+            _leave_off(connection, claim, want)
+        else:
+            if made is None:
+                assert copied is not None
+                made, copied = copied, None
+                _point_to(connection, claim, row, made, step, work)
+            connection.execute(update(run).where(run.c.id == claim.run).values(model_version_id=made))
+            finish(connection, claim, "succeeded", result={"model_version": made})
+            if automatic:
+                stages.mark(connection, claim.run, "publish", "succeeded")
+                stages.go_on(connection, claim.project, claim.run)
+    if copied is not None:
+        shutil.rmtree(DataFolder(work.settings.folder).models / copied, ignore_errors=True)
+
+
+def _version_of(connection: Connection, row: Row[Any], step: int) -> str | None:
+    """The version that was made of this run's model at a step."""
+    same = (model_version.c.run_id == row.id) & (model_version.c.step == step)
+    return connection.scalar(select(model_version.c.id).where(same))
+
+
+def _leave_off(connection: Connection, claim: Claim, want: Want) -> None:
+    """Somebody stopped, paused or cancelled before the version was there."""
+    assert claim.run is not None
+    finish(connection, claim, "succeeded" if want == "pause" else "cancelled")
+    stages.mark(connection, claim.run, "publish", "waiting" if want == "pause" else "skipped")
+    state: RunState = "paused" if want == "pause" else "stopped" if want == "stop" else "cancelled"
+    stages.end(connection, claim.project, claim.run, state)
 
 
 def _source(work: Work, row: Row[Any], step: int | None) -> tuple[Path, int]:
@@ -71,11 +91,16 @@ def _source(work: Work, row: Row[Any], step: int | None) -> tuple[Path, int]:
     raise Problem("not_publishable", run=row.id, detail=f"the checkpoint of step {step} was trimmed")
 
 
-def _copy(work: Work, row: Row[Any], source: Path, step: int) -> str:
-    """Copy the model's files (not the optimizer's) aside, then rename: whole or absent."""
-    id = new_id("mv")
+def _copy(work: Work, source: Path) -> str:
+    """Copy the model's files (not the optimizer's) aside, then rename: whole or absent.
+
+    Names follow from the task, so that what a killed worker left is found and replaced.
+    """
+    id = f"mv_{work.claim.task.partition('_')[2]}"
     target = DataFolder(work.settings.folder).models / id
-    aside = target.with_name(f".{id}")
+    for left in (target, *target.parent.glob(f".{id}.*")):
+        shutil.rmtree(left, ignore_errors=True)
+    aside = target.with_name(f".{id}.{work.claim.token}")
     aside.mkdir(parents=True)
     try:
         for path in sorted(source.iterdir()):
@@ -83,9 +108,9 @@ def _copy(work: Work, row: Row[Any], source: Path, step: int) -> str:
                 shutil.copy2(path, aside / path.name)
         os.rename(aside, target)
         fsync_folder(target.parent)
-    except OSError as error:
+    except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
-        raise Problem("disk_full", path=str(target.parent)) from error
+        raise
     return id
 
 

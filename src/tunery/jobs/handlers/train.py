@@ -1,6 +1,6 @@
 """Trains: lays out the rows, drives engines to a result, and starts the run's next stage."""
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -9,7 +9,7 @@ from tunery.core.errors import Problem
 from tunery.db.engine import reading
 from tunery.db.tables import run
 from tunery.jobs import stages
-from tunery.jobs.attempts import Ended, Interrupted, drive, end_attempt
+from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive, end_attempt
 from tunery.jobs.prepare import training_rows
 from tunery.jobs.queue import Claim, finish, give_back
 from tunery.jobs.work import Work
@@ -54,8 +54,11 @@ def work(work: Work) -> None:
     except Interrupted:
         with work.writing() as connection:
             give_back(connection, claim, None)
-        return
-    _finish(work, row, ended)
+    except LeftOff as left:
+        with work.writing() as connection:
+            _leave_off(connection, claim, left.status)
+    else:
+        _finish(work, row, ended)
 
 
 def _finish(work: Work, row: Row[Any], ended: Ended) -> None:
@@ -73,17 +76,20 @@ def _finish(work: Work, row: Row[Any], ended: Ended) -> None:
             problem = result.error or Problem("engine_failed", detail="it gave no reason").as_dict()
             finish(connection, claim, "failed", reason=problem)
             stages.fail(connection, claim.project, row.id, "train", problem)
-        elif result.status == "cancelled":
-            finish(connection, claim, "cancelled")
-            stages.end(connection, claim.project, row.id, "cancelled")
         elif result.status == "stopped":
             finish(connection, claim, "succeeded")
             stages.mark(connection, row.id, "train", "succeeded")
             stages.end(connection, claim.project, row.id, "stopped")
         else:
-            finish(connection, claim, "succeeded")
-            stages.mark(connection, row.id, "train", "waiting")
-            stages.end(connection, claim.project, row.id, "paused")
+            _leave_off(connection, claim, result.status)
+
+
+def _leave_off(connection: Connection, claim: Claim, status: Literal["paused", "cancelled"]) -> None:
+    """Somebody paused or cancelled the training."""
+    assert claim.run is not None
+    finish(connection, claim, "succeeded" if status == "paused" else "cancelled")
+    stages.mark(connection, claim.run, "train", "waiting" if status == "paused" else "skipped")
+    stages.end(connection, claim.project, claim.run, status)
 
 
 def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:
