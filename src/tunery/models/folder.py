@@ -36,6 +36,10 @@ OTHER_FAMILY = "other"
 DEFAULT_LENGTH = 1024
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _NOT_WEIGHTS = ("training_args.bin", "scheduler.pt", "optimizer.pt", "rng_state.pth")
+_TRAINING_STATE = frozenset({"optimizer.safetensors", "random.safetensors"})
+"""What a checkpoint holds beside the model."""
+_ADAPTER_FILES = frozenset({"adapter_config.json", "adapter_model.safetensors"})
+_INDEX = "model.safetensors.index.json"
 _CONTEXT_KEYS = (
     "max_position_embeddings",
     "n_positions",
@@ -77,7 +81,7 @@ class ModelFolder:
 
     def content_hash(self) -> str:
         """One hash over every file that makes the model what it is. Reads all weights."""
-        listing = {path.name: sha256_file(path) for path in _files_that_count(self.path)}
+        listing = {path.name: sha256_file(path) for path in model_files(self.path)}
         return hashlib.sha256(orjson.dumps(listing, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -90,7 +94,7 @@ def inspect_folder(path: Path) -> ModelFolder:
     if not path.is_dir():
         raise Problem("unknown_base_model", name=str(path))
     config = _read_config(path)
-    shards = sorted(path.glob("*.safetensors"))
+    shards = _weights(path)
     if not shards:
         _refuse_pickles(path)
         raise Problem("model_folder_incomplete", path=str(path), detail="it holds no .safetensors file")
@@ -207,7 +211,7 @@ def _refuse_pickles(path: Path) -> None:
 
 def _check_index(path: Path, shards: list[Path]) -> None:
     """Every shard that the index names must be here."""
-    index = path / "model.safetensors.index.json"
+    index = path / _INDEX
     if not index.is_file():
         return
     try:
@@ -266,10 +270,18 @@ def _real_limit(value: object) -> int | None:
     return value if isinstance(value, int) and 0 < value < 10**9 else None
 
 
-def _files_that_count(path: Path) -> list[Path]:
-    names = {"config.json", *TOKENIZER_FILES}
+def _weights(path: Path) -> list[Path]:
+    """Files with the weights of a whole model."""
     return sorted(
         file
-        for file in path.iterdir()
-        if file.is_file() and (file.name in names or file.suffix == ".safetensors")
+        for file in path.glob("*.safetensors")
+        if file.name not in _TRAINING_STATE and file.name not in _ADAPTER_FILES
+    )
+
+
+def model_files(path: Path) -> list[Path]:
+    """The files that make a folder a model or an adapter; not what a checkpoint needs to train on."""
+    names = {"config.json", _INDEX, *TOKENIZER_FILES, *_ADAPTER_FILES}
+    return sorted(
+        {*_weights(path), *(file for file in path.iterdir() if file.is_file() and file.name in names)}
     )

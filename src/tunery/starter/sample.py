@@ -1,7 +1,8 @@
 """The sample task: messages from customers, to be turned into compact JSON tickets.
 
-Every value (people, order codes, things, towns) is invented from the seed. Half of the held-out rows use only
-values that no training row shows; the other half use values that training did show, in new messages. Messages
+Every value (people, order codes, products, towns) is invented from the seed; a product is an invented brand and
+a common word for the kind of thing. Half of the held-out rows use only values that no training row shows; the
+other half use values that training did show, in new messages. Messages
 also carry names, codes and numbers that do not belong in the ticket. The module writes Alpaca rows
 (``instruction``, ``input``, ``output``) and knows nothing of the model that will read them; the extra key
 ``slots`` of a held-out row says which half it is in.
@@ -114,11 +115,11 @@ class _Maker:
     def fresh(self, make: Callable[[Random], str], count: int) -> list[str]:
         return words.distinct(self.rng, count, make, self.taken)
 
-    def pools(self, size: int, nouns: list[str]) -> Pools:
+    def pools(self, size: int) -> Pools:
         given = self.fresh(words.given_name, size)
         family = self.fresh(words.surname, size)
         people = [f"{first} {last}" for first, last in zip(given, family, strict=True)]
-        items = [f"{brand} {self.rng.choice(nouns)}" for brand in self.fresh(words.brand, size)]
+        items = [f"{brand} {self.rng.choice(words.NOUNS)}" for brand in self.fresh(words.brand, size)]
         return Pools(people, self.fresh(_order, size), items, self.fresh(words.place, size))
 
 
@@ -190,11 +191,8 @@ def rows(seed: int, train: int, held_out: int) -> tuple[list[Row], list[Row]]:
     """The training rows and the held-out rows of a seed."""
     rng = Random(f"sample-task-{seed}")
     maker = _Maker(rng)
-    nouns = rng.sample(words.NOUNS, len(words.NOUNS))
-    cut = len(nouns) * 4 // 5
-    size = max(20, train // 2)
-    known = maker.pools(size, nouns[:cut])
-    new = maker.pools(max(20, held_out), nouns[cut:])
+    known = maker.pools(max(20, train))
+    new = maker.pools(max(20, held_out))
     training = [_row(rng, known) for _ in range(train)]
     inputs = {row["input"] for row in training}
     shown = _shown(training, known)

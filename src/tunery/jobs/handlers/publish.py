@@ -40,7 +40,9 @@ def work(work: Work) -> None:
         existing = _version_of(connection, row, step)
     copied = None if existing else _copy(work, source)
     with work.writing() as connection:
-        want = connection.scalar(select(run.c.want).where(run.c.id == claim.run)) if automatic else "run"
+        want: Want = "run"
+        if automatic:
+            want = connection.scalars(select(run.c.want).where(run.c.id == claim.run)).one()
         made = _version_of(connection, row, step)  # another publishing may have been quicker
         if want != "run":
             _leave_off(connection, claim, want)
