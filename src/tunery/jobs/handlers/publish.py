@@ -18,6 +18,7 @@ from tunery.db.tables import base_model, checkpoint, job, model, model_version, 
 from tunery.jobs import stages
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
+from tunery.models.folder import model_files
 from tunery.schemas.run import ResolvedSpec, RunState
 
 API_VERSION = 1
@@ -105,9 +106,8 @@ def _copy(work: Work, source: Path) -> str:
     aside = target.with_name(f".{id}.{work.claim.token}")
     aside.mkdir(parents=True)
     try:
-        for path in sorted(source.iterdir()):
-            if path.is_file() and not path.name.startswith("training_"):
-                shutil.copy2(path, aside / path.name)
+        for path in model_files(source):
+            shutil.copy2(path, aside / path.name)
         os.rename(aside, target)
         fsync_folder(target.parent)
     except BaseException:
