@@ -1,5 +1,6 @@
 """A disk of a chosen size, to be filled. Needs the right to mount."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -31,8 +32,12 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
 def fill(folder: Path, leave: int = 0) -> Path:
     """Fill the disk of `folder` but for `leave` bytes; remove the file that this returns to free it again."""
     ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        left = os.statvfs(folder).f_bavail * os.statvfs(folder).f_bsize - leave
-        while left > 0:
-            left -= file.write(bytes(min(left, 2**16)))
+    left = os.statvfs(folder).f_bavail * os.statvfs(folder).f_bsize - leave if leave else 2**40
+    try:
+        with ballast.open("wb", buffering=0) as file:
+            while left > 0:
+                left -= file.write(bytes(min(left, 2**16)))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
     return ballast

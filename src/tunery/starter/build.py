@@ -1,6 +1,6 @@
 """Write the untrained starter model: its tokenizer, its configuration and the text it is to be trained on.
 
-    python -m tunery.starter.build OUT --seed 0 --characters 30000000
+    python -m tunery.starter.build OUT --seed 0 --characters 24000000
 
 ``OUT`` then holds ``model/`` (``config.json`` and the tokenizer's files, no weights) and ``corpus.jsonl`` (one
 ``{"text": …}`` a line). The module does not train; any trainer that can start a model from a configuration can.
@@ -39,7 +39,7 @@ VOCABULARY = 2048
 TOKENIZER_CHARACTERS = 4_000_000
 
 
-def build(out: Path, seed: int = 0, characters: int = 30_000_000) -> None:
+def build(out: Path, seed: int = 0, characters: int = 24_000_000) -> None:
     """Write ``out/model`` and ``out/corpus.jsonl``."""
     model = out / "model"
     trained = tokenizer.train(corpus.documents(seed + 1, TOKENIZER_CHARACTERS), VOCABULARY)
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the untrained starter model and its corpus.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--characters", type=int, default=30_000_000)
+    parser.add_argument("--characters", type=int, default=24_000_000)
     args = parser.parse_args()
     build(args.out, args.seed, args.characters)
 

@@ -1,0 +1,314 @@
+"""Several hands at once, and ends at awkward moments: whatever happens is whole, or it didn't happen."""
+
+import os
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.jobs.house import House, alpaca
+from tunery.core.attempt import attempt_folder
+from tunery.core.errors import Problem
+from tunery.core.folder import DataFolder
+from tunery.core.process import ProcessIdentity
+from tunery.db.engine import reading, writing
+from tunery.db.tables import attempt, model_version, task
+from tunery.schemas.model import PublishRequest
+from tunery.services import datasets, models
+from tunery.services.datasets import sweep_uploads
+
+
+def state_of(house: House, name: str) -> str:
+    with house.context() as ctx:
+        return datasets.get_version(ctx, name).state
+
+
+@pytest.fixture
+def working(house: House) -> House:
+    house.start_worker()
+    house.wait("the import", lambda: state_of(house, "rows") == "published")
+    return house
+
+
+def uploads(house: House) -> list[str]:
+    return os.listdir(DataFolder(house.settings.folder).uploads)
+
+
+def task_states(house: House, run: str) -> list[str]:
+    with reading(house.engine) as connection:
+        return list(connection.scalars(select(task.c.state).where(task.c.run_id == run)))
+
+
+# -- imports
+
+
+def test_a_worker_killed_amid_an_import_is_as_if_it_never_was(house: House, tmp_path: Path) -> None:
+    count = 300_000
+    house.import_rows("large", alpaca(tmp_path / "large.jsonl", count))
+    worker = house.start_worker()
+
+    def scratch() -> list[Path]:
+        return list(DataFolder(house.settings.folder).uploads.glob("*/*/*"))
+
+    house.wait("the middle of the import", lambda: len(scratch()) > 0)
+    worker.kill()
+    worker.wait()
+    assert state_of(house, "large") == "importing"
+    assert scratch()
+    house.start_worker()
+    house.wait("the import", lambda: state_of(house, "large") != "importing")
+    with house.context() as ctx:
+        version = datasets.get_version(ctx, "large")
+        assert (version.state, version.version, version.rows) == ("published", 1, count)
+        (last,) = datasets.read_rows(ctx, "large", 1, count - 1).rows
+    assert last["messages"][1]["content"][0]["text"] == f"{count - 1}!"
+    house.wait("the upload to go", lambda: uploads(house) == [])
+
+
+def test_deleting_a_dataset_ends_its_import(house: House, tmp_path: Path) -> None:
+    house.import_rows("large", alpaca(tmp_path / "large.jsonl", 300_000))
+    house.start_worker()
+    house.wait("the import to begin", lambda: any(path.count(".") for path in uploads(house)))
+    with house.context() as ctx:
+        large = datasets.get_dataset(ctx, "large")
+        datasets.delete_dataset(ctx, "large")
+    house.wait("nothing to be left", lambda: uploads(house) == [])
+    with reading(house.engine) as connection:
+        assert connection.scalar(select(task.c.state).where(task.c.id == large.task)) == "cancelled"
+    with house.context() as ctx, pytest.raises(Problem):
+        datasets.get_dataset(ctx, "large")
+    house.import_rows("large", alpaca(tmp_path / "again.jsonl", 120))
+    house.wait("the name to be free", lambda: state_of(house, "large") == "published")
+
+
+def test_what_dead_imports_left_is_swept_and_what_waits_is_not(house: House) -> None:
+    folder = DataFolder(house.settings.folder).uploads
+    (waiting,) = os.listdir(folder)
+    (folder / "dsv_gone").write_bytes(b"x")
+    (folder / "dsv_gone.3").mkdir()
+    (folder / f"{waiting}.1").mkdir()
+    with reading(house.engine) as connection:
+        sweep_uploads(connection, folder)
+    assert sorted(uploads(house)) == [waiting, f"{waiting}.1"]
+
+
+def test_an_upload_whose_transaction_fails_is_not_kept(house: House, tmp_path: Path) -> None:
+    before = uploads(house)
+    file = alpaca(tmp_path / "lost.jsonl", 3)
+    with pytest.raises(ZeroDivisionError):
+        import_and_fail(house, file)
+    assert uploads(house) == before
+
+
+def import_and_fail(house: House, file: Path) -> None:
+    with house.context() as ctx:
+        datasets.import_file(
+            ctx, name="lost", source=file, filename="lost", format=None, accept_bad_rows=False, publish=True
+        )
+        raise ZeroDivisionError
+
+
+def test_a_dataset_may_go_while_a_run_uses_it(working: House, model: Path) -> None:
+    run = working.submit(model, 40, publish={"auto": True})
+    waiting = working.submit(model, 5)
+    working.wait_for_step(run, 3)
+    with working.context() as ctx:
+        datasets.delete_dataset(ctx, "rows")
+    assert working.wait_for_state(run, "succeeded", "failed").model is not None
+    assert working.wait_for_state(waiting, "succeeded", "failed").state == "succeeded"
+
+
+# -- runs
+
+
+def test_the_second_run_waits_for_the_engine(working: House, model: Path) -> None:
+    first, second = working.submit(model, 60), working.submit(model, 5)
+    working.wait_for_step(first, 30)
+    assert working.run(second).state == "queued"
+    assert working.run(second).started is None
+    ended = working.wait_for_state(second, "succeeded", "failed")
+    assert ended.state == "succeeded"
+    assert (ended.started or 0) >= (working.run(first).ended or 0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"), [("pause", "paused"), ("cancel", "cancelled"), ("stop", "cancelled")]
+)
+def test_asked_while_it_is_prepared(house: House, model: Path, verb: str, state: str) -> None:
+    """The rows are laid out before an engine is there; the task is running, the run is not yet."""
+    house.start_worker()
+    house.wait("the import", lambda: state_of(house, "rows") == "published")
+    house.workers[0].kill()
+    house.workers[0].wait()
+    run = house.submit(model, 5)
+    with writing(house.engine) as connection:  # as a worker that died right after its claim
+        connection.execute(update(task).where(task.c.run_id == run).values(state="running", lease_until=0))
+    house.ask(run, verb)
+    house.start_worker()
+    time.sleep(1.0)
+    found = house.run(run)
+    assert (found.state, found.attempt) == (state, 0)
+    assert not any(stage.state == "running" for stage in found.stages)
+    assert task_states(house, run) == ["cancelled"]
+    if verb == "pause":
+        house.ask(run, "resume")
+        assert house.wait_for_state(run, "succeeded", "failed").state == "succeeded"
+
+
+@pytest.mark.parametrize(("verb", "state"), [("pause", "paused"), ("cancel", "cancelled")])
+def test_asked_while_its_engine_hears_nothing(working: House, model: Path, verb: str, state: str) -> None:
+    """An engine that was killed instead of answering isn't started again to be asked once more."""
+    run = working.submit(model, 500)
+    working.wait_for_step(run, 6)
+    engine = working.engine_process(run, 1)
+    assert engine is not None
+    os.kill(engine.pid, signal.SIGSTOP)
+    working.ask(run, verb)
+    if verb == "pause":  # it has two minutes to save; this is what comes after
+        os.kill(engine.pid, signal.SIGKILL)
+    ended = working.wait_for_state(run, state, "failed", "succeeded")
+    assert (ended.state, ended.attempt) == (state, 1)
+    assert not engine.alive()
+    if verb == "pause":
+        working.ask(run, "resume")
+        working.wait_for_step(run, 30)
+        working.ask(run, "cancel")
+        assert working.wait_for_state(run, "cancelled").attempt == 2
+
+
+def test_cancelled_before_the_attempt_of_a_dead_worker_is_taken_over(working: House, model: Path) -> None:
+    run = working.submit(model, 500)
+    working.wait_for_step(run, 6)
+    engine = working.engine_process(run, 1)
+    assert engine is not None
+    working.workers[0].kill()
+    working.workers[0].wait()
+    os.kill(engine.pid, signal.SIGKILL)
+    working.ask(run, "cancel")
+    working.start_worker()
+    assert working.wait_for_state(run, "cancelled", "failed").attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"), [("pause", "paused"), ("stop", "stopped"), ("cancel", "cancelled")]
+)
+def test_asked_before_it_is_published(working: House, model: Path, verb: str, state: str) -> None:
+    run = working.submit(model, 30, publish={"auto": True})
+    working.wait_for_step(run, 1)
+    working.workers[0].kill()
+    working.workers[0].wait()
+    result = attempt_folder(working.settings.folder, run, 1).result
+    working.wait("the engine to end", result.exists)
+    working.ask(run, verb)
+    working.start_worker()
+    assert working.wait_for_state(run, state, "succeeded", "failed").state == state
+    place = working.settings.folder / "models"
+    working.wait("the copy to go", lambda: os.listdir(place) == [])
+    with reading(working.engine) as connection:
+        assert connection.scalars(select(model_version.c.id)).all() == []
+    if verb == "pause":
+        working.ask(run, "resume")
+        assert working.wait_for_state(run, "succeeded", "failed").model is not None
+
+
+# -- awkward moments of an attempt
+
+
+def test_a_worker_killed_before_it_started_the_engine(working: House, model: Path) -> None:
+    run = working.submit(model, 500)
+    working.wait_for_step(run, 2)
+    working.workers[0].kill()
+    working.workers[0].wait()
+    engine = working.engine_process(run, 1)
+    assert engine is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    # As if the row had been all: no folder, no process.
+    shutil.rmtree(attempt_folder(working.settings.folder, run, 1).path)
+    with writing(working.engine) as connection:
+        connection.execute(update(attempt).values(event_offset=0))
+    working.start_worker()
+    working.wait_for_step(run, 10)
+    assert working.run(run).attempt == 2
+    working.ask(run, "cancel")
+    working.wait_for_state(run, "cancelled")
+
+
+def test_an_engine_that_nobody_noted_is_found(working: House, model: Path) -> None:
+    """The worker died between starting the engine and writing down which process it is."""
+    run = working.submit(model, 120)
+    working.wait_for_step(run, 5)
+    working.workers[0].kill()
+    working.workers[0].wait()
+    engine = working.engine_process(run, 1)
+    assert engine is not None
+    note = attempt_folder(working.settings.folder, run, 1).process
+    note.unlink()
+    working.start_worker()
+    ended = working.wait_for_state(run, "succeeded", "failed")
+    assert (ended.state, ended.attempt) == ("succeeded", 1)
+    assert ProcessIdentity.load(note) == engine
+    assert working.losses(run) == [1 / n for n in range(1, 121)]
+
+
+# -- publishing
+
+
+def test_published_by_many_hands_it_is_one_version(working: House, model: Path) -> None:
+    run = working.submit(model, 10)
+    working.wait_for_state(run, "succeeded", "failed")
+
+    def publish(_: int) -> str:
+        with working.context() as ctx:
+            return models.publish(ctx, PublishRequest(run=run, name="tuned")).id
+
+    with ThreadPoolExecutor(6) as pool:
+        asked = list(pool.map(publish, range(6)))
+
+    def ended() -> list[str]:
+        with reading(working.engine) as connection:
+            return list(connection.scalars(select(task.c.state).where(task.c.id.in_(asked))))
+
+    working.wait("all to end", lambda: not {"queued", "running"} & set(ended()))
+    assert set(ended()) == {"succeeded"}
+    with working.context() as ctx:
+        (version,) = models.list_versions(ctx, "tuned")
+    assert version.version == 1
+    assert len(os.listdir(working.settings.folder / "models")) == 1
+
+
+def test_steps_published_at_once_are_numbered_versions(working: House, model: Path) -> None:
+    run = working.submit(model, 20)
+    working.wait_for_state(run, "succeeded", "failed")
+    for step in (5, 10, 15, 20):
+        with working.context() as ctx:
+            models.publish(ctx, PublishRequest(run=run, name="tuned", step=step))
+    working.wait("all to be published", lambda: task_states(working, run).count("succeeded") == 5)
+    with working.context() as ctx:
+        found = models.list_versions(ctx, "tuned")
+    assert [version.version for version in found] == [4, 3, 2, 1]
+    assert sorted(version.step for version in found) == [5, 10, 15, 20]
+
+
+def test_a_worker_killed_amid_publishing_leaves_one_whole_version(working: House, model: Path) -> None:
+    run = working.submit(model, 10)
+    working.wait_for_state(run, "succeeded", "failed")
+    output = attempt_folder(working.settings.folder, run, 1).output
+    with (output / "large.safetensors").open("wb") as file:
+        for _ in range(600):
+            file.write(os.urandom(2**20))
+    with working.context() as ctx:
+        models.publish(ctx, PublishRequest(run=run, name="tuned"))
+    place = working.settings.folder / "models"
+    working.wait("the copying", lambda: any(place.glob(".mv_*")))
+    working.workers[0].kill()
+    working.workers[0].wait()
+    assert any(place.glob(".mv_*"))
+    working.start_worker()
+    working.wait("the publishing", lambda: task_states(working, run) == ["succeeded"] * 2)
+    (published,) = list(place.iterdir())
+    assert sorted(path.name for path in published.iterdir()) == ["large.safetensors", "model.safetensors"]
+    assert (published / "large.safetensors").stat().st_size == 600 * 2**20
