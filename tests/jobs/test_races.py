@@ -263,7 +263,7 @@ def test_published_by_many_hands_it_is_one_version(working: House, model: Path) 
 
     def publish(_: int) -> str:
         with working.context() as ctx:
-            return models.publish(ctx, PublishRequest(run=run, name="tuned")).id
+            return models.publish(ctx, PublishRequest(run=run, name="tuned", step=None)).id
 
     with ThreadPoolExecutor(6) as pool:
         asked = list(pool.map(publish, range(6)))
@@ -301,7 +301,7 @@ def test_a_worker_killed_amid_publishing_leaves_one_whole_version(working: House
         for _ in range(600):
             file.write(os.urandom(2**20))
     with working.context() as ctx:
-        models.publish(ctx, PublishRequest(run=run, name="tuned"))
+        models.publish(ctx, PublishRequest(run=run, name="tuned", step=None))
     place = working.settings.folder / "models"
     working.wait("the copying", lambda: any(place.glob(".mv_*")))
     working.workers[0].kill()

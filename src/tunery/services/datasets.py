@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, event, func, select, update
 
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
+from tunery.core.folder import DataFolder
 from tunery.core.ids import new_id
 from tunery.data.formats.point import FORMATS
 from tunery.data.store import VersionReader
@@ -53,7 +54,7 @@ def import_file(
         or 0
     ) + 1
     version_id = new_id("dsv")
-    staged = ctx.folder / "uploads" / version_id
+    staged = _staged(ctx, version_id)
     staged.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(source, staged)
     event.listen(ctx.conn, "rollback", lambda _: staged.unlink(missing_ok=True))
@@ -171,10 +172,16 @@ def delete_dataset(ctx: Context, name: str) -> None:
 
 def _end_imports(ctx: Context, id: str) -> None:
     importing = (dataset_version.c.dataset_id == id) & (dataset_version.c.state == "importing")
-    tasks = ctx.conn.scalars(select(dataset_version.c.task_id).where(importing)).all()
-    for one in tasks:
-        move_task(ctx.conn, one, "cancelled")
+    found = ctx.conn.execute(select(dataset_version.c.id, dataset_version.c.task_id).where(importing)).all()
+    for version, import_task in found:
+        move_task(ctx.conn, import_task, "cancelled")
+        _staged(ctx, version).unlink(missing_ok=True)
     ctx.conn.execute(update(dataset_version).where(importing).values(state="failed"))
+
+
+def _staged(ctx: Context, version: str) -> Path:
+    """Where an upload waits to become this version."""
+    return DataFolder(ctx.folder).uploads / version
 
 
 def sweep_uploads(connection: Connection, folder: Path) -> None:

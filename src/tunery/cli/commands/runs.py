@@ -82,11 +82,7 @@ def show(run: str) -> None:
         if found.reason:
             from tunery.core.errors import Problem
 
-            say(
-                str(Problem.from_dict(found.reason))
-                if found.state == "failed"
-                else str(found.reason.get("code"))
-            )
+            say(str(Problem.from_dict(found.reason)))
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
         if found.model:
             say(f"Published as {found.model}")

@@ -17,6 +17,7 @@ from tunery.db.engine import reading
 from tunery.db.tables import base_model, checkpoint, job, model, model_version, run
 from tunery.jobs import stages
 from tunery.jobs.queue import Claim, finish
+from tunery.jobs.states import move_run
 from tunery.jobs.work import Work
 from tunery.models.folder import model_files
 from tunery.schemas.run import ResolvedSpec, RunState
@@ -35,6 +36,7 @@ def work(work: Work) -> None:
     automatic = not claim.payload.get("by_hand")
     if automatic:
         with work.writing() as connection:
+            move_run(connection, claim.run, "running", reason=None)
             stages.mark(connection, claim.run, "publish", "running")
     source, step = _source(work, row, claim.payload.get("step"))
     with reading(work.engine) as connection:

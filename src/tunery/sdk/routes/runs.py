@@ -116,13 +116,16 @@ def wait(
     poll: float = 1.0,
     progress: Callable[[Run], None] | None = None,
 ) -> Flow[RunDetail]:
-    """Wait until a run has ended and return it. Raises the Problem it failed with, or TimeoutError."""
+    """Wait until a run has ended and return it.
+
+    Raises the Problem it failed with, the one it was paused for (a full disk), or TimeoutError.
+    """
     end = None if timeout is None else time.monotonic() + timeout
     while True:
         found = yield from send(get(run))
         if progress is not None:
             progress(found)
-        if found.state == "failed" and found.reason:
+        if found.state in ("failed", "paused") and found.reason:
             raise Problem.from_dict(found.reason)
         if found.state in TERMINAL:
             return found
