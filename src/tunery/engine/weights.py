@@ -106,7 +106,7 @@ def save_model(
     """A folder that AutoModelForCausalLM loads; trained weights come from the masters."""
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in model.state_dict().items():
-        exact = masters.get(name, tensor)
+        exact = masters[name] if name in masters else tensor  # noqa: SIM401 - get() loses the type
         tensors[name] = _own(exact.to(dtype) if tensor.is_floating_point() else exact)
     for copy, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
         if copy in tensors and source in tensors:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 from tunery.core.attempt import AttemptFolder, Want
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.files import fsync_folder, hash_folder
+from tunery.core.files import copy_file, fsync_folder, hash_folder
 from tunery.core.folder import DataFolder
 from tunery.core.ids import new_id
 from tunery.db.engine import reading
@@ -109,7 +109,7 @@ def _copy(work: Work, source: Path) -> str:
     aside.mkdir(parents=True)
     try:
         for path in model_files(source):
-            shutil.copy2(path, aside / path.name)
+            copy_file(path, aside / path.name)
         os.rename(aside, target)
         fsync_folder(target.parent)
     except BaseException:
