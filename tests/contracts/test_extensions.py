@@ -13,7 +13,7 @@ from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
 from tunery.data.formats.point import FORMATS
 from tunery.data.render import ChatRenderer
-from tunery.data.rows import Conversation, RowError, Text, decode_row, encode_row
+from tunery.data.rows import ROW_TYPES, RowError, decode_row, encode_row
 from tunery.engine.batches import join
 from tunery.engine.policy import Policy
 from tunery.launch.point import LAUNCHERS
@@ -22,8 +22,6 @@ from tunery.metrics.point import METRICS, Answer
 from tunery.models.families.point import FAMILIES
 from tunery.models.folder import inspect_folder, load_family
 from tunery.schemas.settings import resolve_settings
-
-KINDS = {"conversation": Conversation, "text": Text}
 
 
 @pytest.mark.parametrize("name", METHODS.names())
@@ -75,7 +73,7 @@ def test_format_reads_its_own_example(name: str) -> None:
     record = orjson.loads(form.EXAMPLE)
     assert form.recognise(record)
     row = form.read(record)
-    assert isinstance(row, KINDS[form.ROW_KIND])
+    assert isinstance(row, ROW_TYPES[form.ROW_KIND])
     assert decode_row(encode_row(row)) == row
     with pytest.raises(RowError):
         form.read({"nothing": "of it"})

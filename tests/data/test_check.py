@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunery.core.errors import Problem
 from tunery.data.check import check_file
-from tunery.data.rows import Conversation, Row, decode_row, encode_row
+from tunery.data.rows import Conversation, Labelled, Preference, Row, decode_row, encode_row
 
 GOOD = b'{"instruction": "a", "input": "", "output": "b"}'
 
@@ -25,7 +25,7 @@ def write(folder: Path, content: bytes, name: str = "rows.jsonl") -> Path:
 def test_real_alpaca(real_rows: Callable[[str], Path]) -> None:
     rows: list[Row] = []
     path = real_rows("alpaca_en_demo.json")
-    report = check_file(path, on_row=lambda row, line: rows.append(row))
+    report = check_file(path, on_rows=lambda lines, _: rows.extend(map(decode_row, lines)))
     assert (report.format, report.rows_read, report.rows_accepted, report.rows_rejected) == (
         "alpaca",
         999,
@@ -51,16 +51,26 @@ def test_real_corpus(real_rows: Callable[[str], Path]) -> None:
 
 def test_real_labelled_conversations(real_rows: Callable[[str], Path]) -> None:
     path = real_rows("kto_en_demo.json")
-    with pytest.raises(Problem, match="label, messages") as problem:
-        check_file(path)
-    assert problem.value.code == "format_unknown"
-    report = check_file(path, "messages")
-    assert (
-        report.rows_read
-        == len(orjson.loads(path.read_bytes()))
-        == report.rows_accepted + report.rows_rejected
-    )
-    assert report.rows_accepted > 0
+    rows: list[Row] = []
+    report = check_file(path, on_rows=lambda lines, _: rows.extend(map(decode_row, lines)))
+    assert (report.format, report.rows_read, report.rows_accepted) == ("kto", 300, 300)
+    labels = [row.label for row in rows if isinstance(row, Labelled)]
+    assert (labels.count(True), labels.count(False)) == (150, 150)
+
+
+def test_real_preferences(real_rows: Callable[[str], Path]) -> None:
+    rows: list[Row] = []
+    path = real_rows("dpo_en_demo.json")
+    report = check_file(path, on_rows=lambda lines, _: rows.extend(map(decode_row, lines)))
+    assert (report.format, report.rows_read, report.rows_accepted) == ("preference", 300, 300)
+    preferences = [row for row in rows if isinstance(row, Preference)]
+    assert sum(row.messages[0].role == "system" for row in preferences) == 80
+    records = orjson.loads(path.read_bytes())
+    for row, record in zip(preferences, records, strict=True):
+        assert (row.chosen.text, row.rejected.text) == (
+            record["chosen"]["value"],
+            record["rejected"]["value"],
+        )
 
 
 def test_every_bad_row_is_reported_and_set_aside(tmp_path: Path) -> None:
@@ -69,7 +79,7 @@ def test_every_bad_row_is_reported_and_set_aside(tmp_path: Path) -> None:
     accepted: list[bytes] = []
     aside: list[bytes] = []
     report = check_file(
-        path, on_row=lambda row, line: accepted.append(line), on_bad=aside.append, name="mine.jsonl"
+        path, on_rows=lambda lines, _: accepted.extend(lines), on_bad=aside.append, name="mine.jsonl"
     )
     assert (report.rows_read, report.rows_accepted, report.rows_rejected) == (7, 3, 4)
     assert report.problems_by_rule == {
@@ -144,7 +154,7 @@ def test_rows_read_are_accepted_or_rejected(
     path = write(tmp_path_factory.mktemp("check"), b"\n".join([GOOD, *kinds]))
     aside: list[bytes] = []
     taken: list[bytes] = []
-    report = check_file(path, on_bad=aside.append, on_row=lambda row, line: taken.append(line))
+    report = check_file(path, on_bad=aside.append, on_rows=lambda lines, _: taken.extend(lines))
     assert report.rows_read == 1 + sum(kind != b" " for kind in kinds)
     assert report.rows_accepted == len(taken) == 1 + kinds.count(GOOD)
     assert report.rows_rejected == len(aside) == sum(report.problems_by_rule.values())
@@ -153,7 +163,8 @@ def test_rows_read_are_accepted_or_rejected(
 def test_plain_text(tmp_path: Path) -> None:
     rows: list[Row] = []
     report = check_file(
-        write(tmp_path, b"Ein Buch.\n\nSeite 2", "a.txt"), on_row=lambda row, _: rows.append(row)
+        write(tmp_path, b"Ein Buch.\n\nSeite 2", "a.txt"),
+        on_rows=lambda lines, _: rows.extend(map(decode_row, lines)),
     )
     assert (report.format, report.reason, report.rows_accepted) == ("corpus", "it is a plain text file", 1)
     assert rows[0] == decode_row(b'{"kind":"text","text":"Ein Buch.\\n\\nSeite 2"}')
@@ -188,7 +199,7 @@ def test_missing_and_unknown(tmp_path: Path) -> None:
         check_file(tmp_path)
     assert problem.value.code == "file_unreadable"
     with pytest.raises(Problem) as problem:
-        check_file(write(tmp_path, GOOD), "csv")
+        check_file(write(tmp_path, GOOD), "no-such-format")
     assert problem.value.code == "unknown_extension"
 
 
@@ -199,3 +210,24 @@ def test_progress_reaches_the_end(tmp_path: Path) -> None:
     assert told[-1][0] == path.stat().st_size
     assert told == sorted(told)
     assert told[-1][1] > 0
+
+
+def test_a_list_that_is_cut_off_is_salvaged_on_request(tmp_path: Path) -> None:
+    rows = [{"text": f"row {number}"} for number in range(500)]
+    for content in (json.dumps(rows, indent=1).encode(), orjson.dumps(rows), orjson.dumps({"data": rows})):
+        for cut in (len(content) - 3, len(content) * 2 // 3, content.rindex(b"{"), content.rindex(b",") + 1):
+            path = write(tmp_path, content[:cut], "a.json")
+            with pytest.raises(Problem) as problem:
+                check_file(path)
+            assert problem.value.code == "json_broken"
+            taken: list[bytes] = []
+            report = check_file(path, salvage=True, on_rows=lambda lines, _, taken=taken: taken.extend(lines))
+            assert report.rows_accepted == problem.value.params["rows"] == len(taken)
+            assert report.rows_read == report.rows_accepted + 1
+            (bad,) = report.problems
+            assert (bad.rule, bad.row) == ("cut_off", report.rows_read)
+            assert bad.line == 1 + content[: bad.offset].count(b"\n")
+            assert content[bad.offset : cut].strip() in content[max(0, cut - 40) : cut]
+    assert check_file(write(tmp_path, content, "a.json"), salvage=True).rows_rejected == 0
+    with pytest.raises(Problem, match="comma is missing"):
+        check_file(write(tmp_path, b'[{"text": "a"} {"text": "b"}]', "a.json"), salvage=True)

@@ -8,7 +8,17 @@ import pytest
 from tunery.core.errors import Problem
 from tunery.data.detect import detect_format
 from tunery.data.formats.point import FORMATS
-from tunery.data.rows import Conversation, Message, RowError, Text, decode_row, encode_row
+from tunery.data.rows import (
+    ROW_TYPES,
+    Conversation,
+    Labelled,
+    Message,
+    Preference,
+    RowError,
+    characters,
+    decode_row,
+    encode_row,
+)
 
 
 def turns(format: str, record: object) -> list[tuple[str, str]]:
@@ -37,7 +47,7 @@ def test_a_format_reads_and_recognises_its_own_example_alone(name: str) -> None:
     format = FORMATS.load(name)
     record = orjson.loads(format.EXAMPLE)
     row = format.read(record)
-    assert {"conversation": Conversation, "text": Text}[format.ROW_KIND] is type(row)
+    assert ROW_TYPES[format.ROW_KIND] is type(row)
     assert decode_row(encode_row(row)) == row
     assert [other for other, found in FORMATS.all() if found.recognise(record)] == [name]
     for wrong in (None, 3, "x", [], {}, [record], {"a": 1}):
@@ -192,20 +202,139 @@ def test_one_content_has_one_form_whatever_it_came_from() -> None:
 
 
 @pytest.mark.parametrize(
-    "record",
+    ("record", "format"),
     [
-        gpt(("human", "a"), chosen={"from": "gpt", "value": "b"}, rejected={"from": "gpt", "value": "c"}),
-        openai(("user", "a"), ("assistant", "b"), label=False),
-        {"instruction": "a", "output": "b", "label": True},
-        gpt(("human", "a"), ("gpt", "b"), image_path="x.png"),
-        {"text": "a", "label": True},
+        (gpt(("human", "a"), chosen={"from": "gpt", "value": "b"}, rejected="c"), "preference"),
+        (openai(("user", "a"), chosen="b", rejected="c"), "preference"),
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference"),
+        ({"instruction": "a", "output": ["b", "c"]}, "preference"),
+        (openai(("user", "a"), ("assistant", "b"), label=False), "kto"),
+        (gpt(("human", "a"), ("gpt", "b"), label=True), "kto"),
+        ({"instruction": "a", "output": "b", "label": True}, "kto"),
+        ({"prompt": "a", "completion": "b", "label": True}, "kto"),
+        ({"prompt": "a", "response": "b"}, "prompt_completion"),
+        (gpt(("human", "a"), ("gpt", "b"), image_path="x.png"), None),
+        ({"text": "a", "label": True}, None),
     ],
-)
-def test_labelled_and_ranked_data_is_not_taken_for_answers_to_learn(record: object) -> None:
+)  # fmt: skip
+def test_labelled_and_ranked_data_is_not_taken_for_answers_to_learn(
+    record: object, format: str | None
+) -> None:
+    if format is not None:
+        assert detect_format([record], "a.jsonl")[0] == format
+        return
     with pytest.raises(Problem) as problem:
         detect_format([record], "a.jsonl")
     assert problem.value.code == "format_unknown"
-    assert "alpaca, corpus, messages, sharegpt" in problem.value.cure
+    assert ", ".join(FORMATS.names()) in problem.value.cure
+
+
+def preferred(record: object) -> tuple[list[tuple[str, str]], list[str]]:
+    row = FORMATS.load("preference").read(record)
+    assert isinstance(row, Preference)
+    assert decode_row(encode_row(row)) == row
+    asked = [(message.role, message.text) for message in row.messages]
+    assert characters(row) == sum(len(text) for _, text in asked) + sum(len(one.text) for one in row.answers)
+    assert (row.chosen, row.rejected) == (row.answers[0], row.answers[-1])
+    return asked, [answer.text for answer in row.answers]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        gpt(("human", "a"), chosen={"from": "gpt", "value": "b"}, rejected={"from": "gpt", "value": "c"}),
+        openai(("user", "a"), chosen={"role": "assistant", "content": "b"}, rejected="c"),
+        {"prompt": "a", "chosen": "b", "rejected": "c"},
+        {"prompt": [{"from": "user", "value": "a"}], "chosen": [{"from": "bot", "value": "b"}], "rejected": "c"},
+        {"instruction": "a", "input": "", "chosen": "b", "rejected": "c"},
+        {"instruction": "a", "output": ["b", "c"]},
+        {"prompt": "a", "answers": ["b", {"role": "assistant", "content": "c"}]},
+        {
+            "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+            "rejected": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}],
+        },
+    ],
+)  # fmt: skip
+def test_preferences_however_they_are_written(record: object) -> None:
+    assert preferred(record) == ([("user", "a")], ["b", "c"])
+    assert FORMATS.load("preference").recognise(record)
+
+
+def test_ranked_answers_keep_their_order_and_the_system_turn() -> None:
+    record = {"prompt": "a", "system": "s", "responses": ["best", "good", "bad"]}
+    assert preferred(record) == ([("system", "s"), ("user", "a")], ["best", "good", "bad"])
+
+
+@pytest.mark.parametrize(
+    ("record", "rule", "field"),
+    [
+        ({"prompt": "a", "chosen": "b"}, "field_missing", "rejected"),
+        ({"prompt": "a", "chosen": "b", "rejected": "b"}, "same_answers", "rejected"),
+        ({"prompt": "a", "chosen": "b", "rejected": " "}, "empty_answer", "rejected"),
+        ({"prompt": "a", "chosen": "b", "rejected": 3}, "not_an_answer", "rejected"),
+        ({"prompt": "a", "chosen": "b", "rejected": {"role": "user", "content": "c"}}, "not_an_answer", "rejected"),
+        ({"prompt": " ", "chosen": "b", "rejected": "c"}, "empty_turn", "prompt"),
+        ({"chosen": "b", "rejected": "c"}, "field_missing", "prompt"),
+        ({"prompt": "a", "answers": ["b"]}, "too_few_answers", "answers"),
+        ({"prompt": "a", "answers": ["b", ""]}, "empty_answer", "answers[1]"),
+        (openai(("user", "a"), ("assistant", "x"), chosen="b", rejected="c"), "turns_do_not_alternate", "messages[2]"),
+        (openai(("system", "t"), ("user", "a"), system="s", chosen="b", rejected="c"), "two_systems", "system"),
+    ],
+)  # fmt: skip
+def test_preferences_that_make_no_sense(record: object, rule: str, field: str) -> None:
+    error = refusal("preference", record)
+    assert (error.rule, error.field) == (rule, field)
+
+
+def test_two_conversations_must_ask_the_same() -> None:
+    def talk(*texts: str) -> list[dict[str, str]]:
+        return [
+            {"role": role, "content": text} for role, text in zip(("user", "assistant"), texts, strict=False)
+        ]
+
+    assert (
+        refusal("preference", {"chosen": talk("a", "b"), "rejected": talk("x", "c")}).rule
+        == "different_questions"
+    )
+    turned = [*talk("a"), {"role": "user", "content": "c"}]
+    assert refusal("preference", {"chosen": talk("a", "b"), "rejected": turned}).rule == "no_answer_at_end"
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_labelled_answers(label: bool) -> None:
+    for record in (
+        openai(("user", "a"), ("assistant", "b"), label=label),
+        gpt(("human", "a"), ("gpt", "b"), label=label),
+        {"prompt": "a", "completion": "b", "label": label},
+        {"instruction": "a", "output": "b", "label": label},
+    ):
+        row = FORMATS.load("kto").read(record)
+        assert row == Labelled((Message.of("user", "a"), Message.of("assistant", "b")), label)
+        assert decode_row(encode_row(row)) == row
+        assert characters(row) == 2
+
+
+@pytest.mark.parametrize(
+    ("record", "rule", "field"),
+    [
+        (openai(("user", "a"), ("assistant", "b")), "field_missing", "label"),
+        (openai(("user", "a"), ("assistant", "b"), label="yes"), "not_a_truth_value", "label"),
+        (openai(("user", "a"), ("assistant", "b"), label=1), "not_a_truth_value", "label"),
+        (openai(("user", "a"), label=True), "no_answer_at_end", "messages[0]"),
+        ({"prompt": "a", "label": True}, "field_missing", "completion"),
+    ],
+)
+def test_labels_that_make_no_sense(record: object, rule: str, field: str) -> None:
+    error = refusal("kto", record)
+    assert (error.rule, error.field) == (rule, field)
+
+
+def test_prompt_and_completion() -> None:
+    assert turns("prompt_completion", {"prompt": "a", "response": "b", "system": "s"}) == [
+        ("system", "s"), ("user", "a"), ("assistant", "b"),
+    ]  # fmt: skip
+    assert refusal("prompt_completion", {"prompt": "a", "completion": ""}).rule == "empty_answer"
+    assert refusal("prompt_completion", {"prompt": " ", "completion": "x"}).rule == "empty_turn"
 
 
 def test_the_majority_decides() -> None:

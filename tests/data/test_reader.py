@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tunery.core.errors import Problem
 from tunery.data import reader
-from tunery.data.reader import Record, read_chunks
+from tunery.data.block import Record
+from tunery.data.reader import read_records
 
 GOOD = b'{"text": "fine"}'
 values = st.recursive(
@@ -31,7 +32,7 @@ def read(content: bytes, name: str, cuts: list[int] | None = None, longest: int 
     """All records of bytes that arrive in parts cut at `cuts`."""
     borders = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts or [])})
     parts = [content[a:b] for a, b in pairwise(borders)]
-    return list(read_chunks(parts, name, longest=longest))
+    return list(read_records(parts, name, longest=longest))
 
 
 def outcome(content: bytes, name: str, cuts: list[int] | None = None, longest: int = 1 << 20) -> object:
@@ -246,7 +247,7 @@ def test_a_row_without_end_is_never_held(name: str) -> None:
         "a.txt": (b"", b""),
     }[name]
     tracemalloc.start()
-    found = list(read_chunks(endless(before, after, 100), name, longest=4 << 20))
+    found = list(read_records(endless(before, after, 100), name, longest=4 << 20))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     expected = ["row_too_long"] if name == "a.txt" else [None, "row_too_long", None]
@@ -264,7 +265,7 @@ def test_memory_does_not_grow_with_the_file(name: str) -> None:
         yield b"]" if name == "a.json" else b""
 
     tracemalloc.start()
-    count = sum(1 for _ in read_chunks(content(), name))
+    count = sum(1 for _ in read_records(content(), name))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 12_001

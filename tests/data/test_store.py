@@ -17,7 +17,7 @@ from tunery.blobs.point import BLOBS
 from tunery.core.errors import Problem
 from tunery.data import store
 from tunery.data.arrow import read_arrow, to_arrow, write_arrow
-from tunery.data.rows import Conversation, Message, Row, Text, characters, encode_row
+from tunery.data.rows import Conversation, Message, Row, Text, characters, decode_row, encode_row
 from tunery.data.store import VersionReader, VersionWriter
 
 
@@ -35,8 +35,7 @@ def some_rows(count: int, seed: int = 0) -> list[Row]:
 
 def keep(blobs: LocalBlobs, rows: Sequence[Row], scratch: Path | None = None) -> str:
     with VersionWriter(blobs, scratch=scratch) as writer:
-        for row in rows:
-            writer.append(row, encode_row(row))
+        writer.append(list(map(encode_row, rows)), sum(map(characters, rows)))
         return writer.finish("hash", "corpus", "text")
 
 
@@ -144,8 +143,7 @@ def attempt(blobs: LocalBlobs, scratch: Path) -> str:
 
 def test_leaving_early_keeps_nothing(blobs: LocalBlobs, tmp_path: Path) -> None:
     with VersionWriter(blobs, scratch=tmp_path) as writer:
-        for row in some_rows(5000):
-            writer.append(row, encode_row(row))
+        writer.append(list(map(encode_row, some_rows(5000))), 0)
         assert [path.name for path in tmp_path.iterdir()] != ["blobs"]
     assert stored(blobs) == set()
     assert [path.name for path in tmp_path.iterdir()] == ["blobs"]
@@ -232,11 +230,11 @@ def test_a_real_file_makes_the_round(
     taken: list[Row] = []
     with VersionWriter(blobs) as writer:
 
-        def both(row: Row, line: bytes) -> None:
-            taken.append(row)
-            writer.append(row, line)
+        def both(lines: list[bytes], size: int) -> None:
+            taken.extend(map(decode_row, lines))
+            writer.append(lines, size)
 
-        report = check_file(real_rows("alpaca_en_demo.json"), on_row=both)
+        report = check_file(real_rows("alpaca_en_demo.json"), on_rows=both)
         assert report.content_hash is not None
         version = VersionReader(blobs, writer.finish(report.content_hash, "alpaca", "conversation"))
     assert version.manifest.content_hash == report.content_hash

@@ -12,7 +12,7 @@ from tools.extensions import offered, points
 from tunery.core.errors import Problem
 from tunery.core.extensions import Point
 from tunery.data.formats.point import FORMATS
-from tunery.data.rows import Conversation, RowError, Text, decode_row, encode_row
+from tunery.data.rows import ROW_TYPES, RowError, decode_row, encode_row
 from tunery.methods.point import METHODS
 from tunery.metrics.point import METRICS, Answer
 from tunery.schemas.settings import extra_of, resolve_settings
@@ -52,7 +52,7 @@ def test_a_format_reads_its_own_example_and_refuses_what_is_none(name: str) -> N
     others = [other for other, format in FORMATS.all() if other != name and format.recognise(record)]
     assert others == [], "two formats claim one record"
     row = found.read(record)
-    assert isinstance(row, {"conversation": Conversation, "text": Text}[found.ROW_KIND])
+    assert isinstance(row, ROW_TYPES[found.ROW_KIND])
     assert decode_row(encode_row(row)) == row
     for nothing in ({}, [], None, "text", 7, dict.fromkeys(record), dict.fromkeys(record, 7)):
         with pytest.raises(RowError) as caught:

@@ -38,18 +38,14 @@ class LocalBlobs:
 
     def put_file(self, path: Path) -> str:
         """Keep a file's bytes; returns their SHA-256."""
-        with path.open("rb") as source:
-            digest = hashlib.file_digest(source, "sha256").hexdigest()
-            if self.exists(digest):
-                return digest
-            source.seek(0)
-            with self._incoming() as (file, aside):
-                # Hashed again while copied: the file may have changed since, and a blob's name must be true.
-                copied = hashlib.sha256()
-                while block := source.read(_COPY):
-                    copied.update(block)
-                    file.write(block)
-                digest = copied.hexdigest()
+        with path.open("rb") as source, self._incoming() as (file, aside):
+            # Hashed while copied: the file may change meanwhile, and a blob's name must be true.
+            copied = hashlib.sha256()
+            while block := source.read(_COPY):
+                copied.update(block)
+                file.write(block)
+            digest = copied.hexdigest()
+            if not self.exists(digest):
                 self._keep(file, aside, digest)
         return digest
 

@@ -15,7 +15,6 @@ from tunery.core.files import append_line
 from tunery.data.check import check_file
 from tunery.data.formats.point import FORMATS
 from tunery.data.laid_out import HELD_OUT, TRAIN, VALIDATION, lay_out_held_out, lay_out_training
-from tunery.data.rows import Row
 from tunery.schemas.dataset import CheckReport
 from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
 from tunery.services.resolve import DataFacts
@@ -53,10 +52,11 @@ class HeldRows:
         self._starts = array("Q")
         self._end = 0
 
-    def append(self, row: Row, line: bytes) -> None:
-        """Add a row's canonical form."""
-        self._starts.append(self._end)
-        self._end += self._file.write(line + b"\n")
+    def append(self, lines: Sequence[bytes], characters: int) -> None:
+        """Add rows in canonical form."""
+        for line in lines:
+            self._starts.append(self._end)
+            self._end += self._file.write(line + b"\n")
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -126,7 +126,7 @@ def _check(ref: DataRef, rows: HeldRows, quarantine: Path | None) -> DataFacts:
         report = check_file(
             path,
             ref.format,
-            on_row=rows.append,
+            on_rows=rows.append,
             on_bad=None if quarantine is None else lambda line: append_line(quarantine, line),
             progress=lambda done, _: progress(done, total),
         )

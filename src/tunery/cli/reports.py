@@ -28,7 +28,9 @@ def byte_progress(what: str) -> Iterator[Bytes]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def check_with_progress(file: Path, format: str | None, quarantine: Path | None) -> CheckReport:
+def check_with_progress(
+    file: Path, format: str | None, quarantine: Path | None, *, salvage: bool = False
+) -> CheckReport:
     """Check a file; bad rows go to `quarantine`, which is made only when there are any. Raises Problem."""
     from tunery.data.check import check_file
 
@@ -46,6 +48,7 @@ def check_with_progress(file: Path, format: str | None, quarantine: Path | None)
         return check_file(
             file,
             format,
+            salvage=salvage,
             on_bad=None if quarantine is None else on_bad,
             progress=lambda done, _: progress(done, total),
         )

@@ -33,11 +33,16 @@ def parse(raw: bytes) -> tuple[object, RowError | None]:
         written = _STRING.sub(b"", raw).count(b":")
         if written != keys:
             return None, _repeated_key(raw)
-    if b"\\u0000" in raw and _holds_nul(value):
-        return None, RowError(
-            "nul_character", "Remove the character \\u0000; no text needs it.", found=_cut(raw)
-        )
+    if b"\\u0000" in raw and (error := check_value(value, raw)):
+        return None, error
     return value, None
+
+
+def check_value(value: object, raw: bytes) -> RowError | None:
+    """What is wrong with a value whose bytes were right, whatever they were."""
+    if _holds_nul(value):
+        return RowError("nul_character", "Remove the character \\u0000; no text needs it.", found=_cut(raw))
+    return None
 
 
 def parse_text(raw: bytes) -> tuple[object, RowError | None]:
@@ -45,7 +50,7 @@ def parse_text(raw: bytes) -> tuple[object, RowError | None]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as bad:
-        return None, _not_utf8(raw, bad, "file")
+        return None, not_utf8(raw, bad, "file")
     if "\0" in text:
         return None, RowError("nul_character", "Remove the NUL bytes; this may not be a text file.")
     return {"text": text}, None
@@ -56,7 +61,8 @@ def too_long(size: int, longest: int) -> RowError:
     return RowError("row_too_long", f"Split the row; it has {size} bytes and {longest} are read at most.")
 
 
-def _not_utf8(raw: bytes, bad: UnicodeDecodeError, noun: str) -> RowError:
+def not_utf8(raw: bytes, bad: UnicodeDecodeError, noun: str) -> RowError:
+    """The refusal of bytes that aren't text."""
     fix = f"Save the file as UTF-8; byte {bad.start} of the {noun} isn't."
     return RowError("invalid_utf8", fix, found=_cut(raw[max(0, bad.start - 40) : bad.start + 40]))
 
@@ -113,7 +119,7 @@ def _diagnose(raw: bytes, error: orjson.JSONDecodeError) -> RowError:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as bad:
-        return _not_utf8(raw, bad, "row")
+        return not_utf8(raw, bad, "row")
     if "depth limit" in error.msg:
         return RowError("nesting_too_deep", "Flatten the row; 1024 levels are read at most.", found=text[:80])
     near = text[max(0, error.pos - 40) : error.pos + 40]

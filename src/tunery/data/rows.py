@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from tunery.schemas.dataset import RowKind
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -53,13 +55,59 @@ class Conversation(
     """JSON list of the tools the chat template is to be told of; empty = none."""
 
 
+class Preference(
+    msgspec.Struct,
+    tag="preference",
+    tag_field="kind",
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+):
+    """Turns up to a question, and answers to it from the best to the worst; two or more."""
+
+    messages: tuple[Message, ...]
+    answers: tuple[Message, ...]
+    tools: str = ""
+
+    @property
+    def chosen(self) -> Message:
+        """The best answer."""
+        return self.answers[0]
+
+    @property
+    def rejected(self) -> Message:
+        """The worst answer."""
+        return self.answers[-1]
+
+
+class Labelled(
+    msgspec.Struct,
+    tag="labelled",
+    tag_field="kind",
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+):
+    """A conversation that ends with an answer, and whether that answer is wanted."""
+
+    messages: tuple[Message, ...]
+    label: bool
+    tools: str = ""
+
+
 class Text(msgspec.Struct, tag="text", tag_field="kind", frozen=True, forbid_unknown_fields=True, gc=False):
     """Plain text."""
 
     text: str
 
 
-Row = Conversation | Text
+Row = Conversation | Preference | Labelled | Text
+
+ROW_TYPES: dict[RowKind, type[Row]] = {
+    "conversation": Conversation, "preference": Preference, "labelled": Labelled, "text": Text,
+}  # fmt: skip
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
@@ -77,8 +125,9 @@ def characters(row: Row) -> int:
     """Characters of content, the unit in which data is mixed and charged."""
     if type(row) is Text:
         return len(row.text)
-    assert isinstance(row, Conversation)
-    return sum([len(part.text) for message in row.messages for part in message.content])
+    assert not isinstance(row, Text)
+    messages = row.messages + row.answers if isinstance(row, Preference) else row.messages
+    return sum([len(part.text) for message in messages for part in message.content])
 
 
 class RowError(Exception):

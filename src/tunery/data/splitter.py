@@ -9,14 +9,21 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
 from tunery.core.errors import Problem, Where
+from tunery.data.block import Block, GuessedBlock, PieceBlock, Place, Record
+from tunery.data.rows import RowError
 
 LONGEST_TAIL = 1 << 20
+_BEGINNING = 200
+"""So many bytes are held of what is too long."""
+_MISSES = 16
+"""So often may a guess fail before there is no more guessing."""
 
 _STRING_REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _STRUCTURE = re.compile(rb'["{}\[\]]')
 _SCALAR_END = re.compile(rb"[,\]}\s]")
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"')
 _OPENS_OBJECTS = re.compile(rb"\[\s*\{")
 _PARTNER = {0x7D: 0x7B, 0x5D: 0x5B}  # } {   ] [
 _QUOTE, _COMMA, _OPEN, _BRACE, _CLOSE = 0x22, 0x2C, 0x5B, 0x7B, 0x5D
@@ -31,26 +38,35 @@ class Piece(NamedTuple):
     size: int
 
 
-def split_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[bytes, int]]:
-    """Every line with its size in bytes, without its line feed; of one longer than `longest` only the beginning."""
+def split_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], dict[int, int]]]:
+    """Lines without their line feeds, many at a time. Of one longer than `longest` only the beginning is held;
+    its true size stands in the dict, by its number in the list."""
     left = b""
     let_go = 0
     for chunk in chunks:
         lines = chunk.split(b"\n")
         lines[0] = left + lines[0]
         left = lines.pop()
-        for line in lines:
-            size = len(line)
-            if size <= longest and not let_go:
-                yield line, size
-            else:
-                yield line[:200], size + let_go
-                let_go = 0
+        if lines:
+            yield lines, _cut_long(lines, longest, let_go)
+            let_go = 0
         if len(left) > longest:
-            let_go += len(left) - 200
-            left = left[:200]
+            let_go += len(left) - _BEGINNING
+            left = left[:_BEGINNING]
     if left:
-        yield (left if not let_go and len(left) <= longest else left[:200]), len(left) + let_go
+        yield (last := [left]), _cut_long(last, longest, let_go)
+
+
+def _cut_long(lines: list[bytes], longest: int, let_go: int) -> dict[int, int]:
+    """Cut the lines that are too long, `let_go` bytes of the first among them; gives their sizes."""
+    cut: dict[int, int] = {}
+    if let_go or max(map(len, lines)) > longest:
+        for number, line in enumerate(lines):
+            size = len(line) + (let_go if number == 0 else 0)
+            if size > longest:
+                cut[number] = size
+                lines[number] = line[:_BEGINNING]
+    return cut
 
 
 def find_list(head: bytes, rows_own: frozenset[str]) -> int | None:
@@ -92,19 +108,42 @@ class ArraySplitter:
         self._in_string = False
         self._expects = "open"
         self._rows = 0
+        self._ended = -1
+        """Offset in the file where the element before ended."""
+        self._border = b""
+        """What usually stands between two elements, from the `}` of one to the first key of the other."""
+        self._skip = 0
+        """How much of the border belongs to the element before and what parts the two."""
+        self._misses = 0
         self.tail = b""
         """What follows the closing bracket."""
 
-    def feed(self, chunk: bytes) -> Iterator[Piece]:
+    def feed(self, chunk: bytes) -> Iterator[Block]:
         """The elements that these bytes complete."""
         self._buffer += chunk
+        guessing = True
+        pieces: list[Piece] = []
         while self._expects != "end":
-            piece = self._element() if self._start is not None else self._between()
+            if guessing and self._border and self._at == self._start and len(spans := self._spans()) > 1:
+                yield from self._careful(pieces)
+                pieces = []
+                guess = GuessedBlock(
+                    self._rows + 1, self._buffer, spans, self._row_line, self._base, self._longest
+                )
+                yield guess
+                guessing = self._take(spans, len(guess))
+                continue
+            try:
+                piece = self._element() if self._start is not None else self._between()
+            except Problem:
+                yield from self._careful(pieces)
+                raise
             if piece is None:
                 break
             if isinstance(piece, Piece):
                 self._rows += 1
-                yield piece
+                pieces.append(piece)
+        yield from self._careful(pieces)
         if self._expects == "end":
             self.tail += self._buffer[self._at :]
             self._base += len(self._buffer)
@@ -113,6 +152,60 @@ class ArraySplitter:
                 self._broken("there is too much after the list")
         else:
             self._let_go()
+
+    def _careful(self, pieces: list[Piece]) -> Iterator[Block]:
+        if pieces:
+            first = self._rows - len(pieces) + 1
+            places = [Place(piece.line, piece.offset, piece.size) for piece in pieces]
+            yield PieceBlock(first, [piece.raw for piece in pieces], places, self._longest)
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """Where elements seem to start and end, from the one that starts here; each is followed by another."""
+        assert self._start is not None
+        spans: list[tuple[int, int]] = []
+        find, border, skip = self._buffer.find, self._border, self._skip
+        start = self._start
+        while (at := find(border, start)) >= 0 and at - start < self._longest:
+            spans.append((start, at + 1))
+            start = at + skip
+        return spans
+
+    def _take(self, spans: list[tuple[int, int]], taken: int) -> bool:
+        """Go on behind the elements that were guessed right; False when one wasn't."""
+        right = taken == len(spans)
+        if not right:
+            self._misses += 1
+            self._border = b""
+        start = spans[taken][0] if not right else spans[-1][1] - 1 + self._skip
+        self._rows += taken
+        self._line += self._buffer.count(b"\n", self._line_at, start)
+        self._line_at = self._start = self._at = start
+        self._row_line = self._line
+        return right
+
+    def _learn_border(self, start: int) -> None:
+        """Take what stands between the element before and the one that starts here for what usually does."""
+        end = self._ended - self._base
+        key = _FIRST_KEY.match(self._buffer, start)
+        if key and end > 0 and self._buffer[end - 1] == 0x7D and self._misses <= _MISSES:
+            self._border = self._buffer[end - 1 : key.end()]
+            self._skip = start - end + 1
+
+    def cut_off(self) -> Record | None:
+        """Where the bytes ended inside the array: what stands there of a row, as a bad row."""
+        if self._expects == "end":
+            return None
+        raw = self._beginning
+        if self._start is None:
+            line, offset = (
+                self._line + self._buffer.count(b"\n", self._line_at),
+                self._base + len(self._buffer),
+            )
+        else:
+            line, offset = self._row_line, self._base + self._start
+            raw = raw or self._buffer[self._start :]
+        fix = "Bring the file whole: it ends here, before its list is closed. What followed isn't known."
+        return Record(self._rows + 1, line, offset, raw, None, RowError("cut_off", fix))
 
     def end(self) -> None:
         """No more bytes come. Raises Problem when the array isn't closed."""
@@ -146,6 +239,8 @@ class ArraySplitter:
             self._line += self._buffer.count(b"\n", self._line_at, self._at)
             self._line_at = self._start = self._at
             self._row_line = self._line
+            if byte == _BRACE and not self._border:
+                self._learn_border(self._start)
         return True
 
     def _element(self) -> Piece | None:
@@ -193,11 +288,12 @@ class ArraySplitter:
         size = self._at - self._start
         raw = self._beginning if self._start < 0 else self._buffer[self._start : self._at]
         if size > self._longest:
-            raw = raw[:200]
+            raw = raw[:_BEGINNING]
         piece = Piece(self._row_line, self._base + self._start, raw, size)
         self._start = None
         self._beginning = b""
         self._expects = "comma"
+        self._ended = self._base + self._at
         return piece
 
     def _let_go(self) -> None:
@@ -205,7 +301,7 @@ class ArraySplitter:
         keep = self._at
         if self._start is not None:
             if self._start >= 0 and len(self._buffer) - self._start > self._longest:
-                self._beginning = self._buffer[self._start : self._start + 200]
+                self._beginning = self._buffer[self._start : self._start + _BEGINNING]
             elif self._start >= 0:
                 keep = self._start
         if keep == 0:

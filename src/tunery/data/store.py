@@ -13,6 +13,7 @@ import errno
 import hashlib
 import tempfile
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -25,7 +26,8 @@ import zstandard
 from tunery.blobs.point import BlobStore
 from tunery.core.errors import Problem
 from tunery.core.files import sha256_file
-from tunery.data.rows import Row, characters, decode_row
+from tunery.data.pipeline import Beside
+from tunery.data.rows import Row, decode_row
 from tunery.schemas.dataset import RowKind
 
 FRAME_BYTES = 256 << 10
@@ -68,11 +70,14 @@ class VersionWriter:
         self._blobs = blobs
         self._folder = tempfile.TemporaryDirectory(prefix="tunery-rows-", dir=scratch)
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+        self._beside = Beside(self._write_frame)
         self._lines: list[bytes] = []
         self._frame_bytes = 0
         self._shard_bytes = 0
         self._file: BinaryIO | None = None
         self._frames: list[list[tuple[int, int, int]]] = []
+        self._sizes: deque[tuple[int, int]] = deque()
+        """Rows and bytes of the frames that are being compressed."""
         self._rows = 0
         self._characters = 0
 
@@ -82,24 +87,27 @@ class VersionWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._beside.close()
         if self._file is not None:
             # What can't be flushed is thrown away with the folder.
             with contextlib.suppress(OSError):
                 self._file.close()
         self._folder.cleanup()
 
-    def append(self, row: Row, line: bytes) -> None:
-        """Add a row; `line` is its canonical form. Raises Problem `disk_full`."""
-        self._lines.append(line)
-        self._rows += 1
-        self._characters += characters(row)
-        self._frame_bytes += len(line) + 1
-        if self._frame_bytes >= FRAME_BYTES:
-            self._close_frame()
+    def append(self, lines: Sequence[bytes], characters: int) -> None:
+        """Add rows in canonical form, with so many characters together. Raises Problem `disk_full`."""
+        self._rows += len(lines)
+        self._characters += characters
+        for line in lines:
+            self._lines.append(line)
+            self._frame_bytes += len(line) + 1
+            if self._frame_bytes >= FRAME_BYTES:
+                self._close_frame()
 
     def finish(self, content_hash: str, format: str, row_kind: RowKind) -> str:
         """Put everything into the blob store, the manifest last; returns the manifest's digest."""
         self._close_frame()
+        self._beside.finish()
         self._close_shard()
         kept: list[str] = []
         try:
@@ -143,8 +151,15 @@ class VersionWriter:
     def _close_frame(self) -> None:
         if not self._lines:
             return
-        raw = b"\n".join(self._lines) + b"\n"
-        frame = self._compressor.compress(raw)
+        self._lines.append(b"")
+        raw = b"\n".join(self._lines)
+        self._sizes.append((len(self._lines) - 1, len(raw)))
+        self._lines = []
+        self._frame_bytes = 0
+        self._beside.add(self._compressor.compress, raw)
+
+    def _write_frame(self, frame: bytes) -> None:
+        rows, size = self._sizes.popleft()
         try:
             if self._file is None:
                 self._file = self._path(len(self._frames)).open("wb")
@@ -153,10 +168,8 @@ class VersionWriter:
             self._file.write(frame)
         except OSError as error:
             raise _full(error, self._folder.name) from error
-        self._frames[-1].append((offset, len(frame), len(self._lines)))
-        self._shard_bytes += len(raw)
-        self._lines = []
-        self._frame_bytes = 0
+        self._frames[-1].append((offset, len(frame), rows))
+        self._shard_bytes += size
         if self._shard_bytes >= SHARD_BYTES:
             self._close_shard()
 

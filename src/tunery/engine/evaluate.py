@@ -19,7 +19,7 @@ from tunery.core.clock import to_datetime
 from tunery.core.errors import Problem
 from tunery.data.arrow import read_arrow
 from tunery.data.render import ChatRenderer
-from tunery.data.rows import Conversation, Row
+from tunery.data.rows import Conversation, Row, Text
 from tunery.engine import attention, weights
 from tunery.engine.batches import Batch, join
 from tunery.engine.control import Control
@@ -214,13 +214,15 @@ def _questions(
 
 
 def _question(number: int, row: Row, renderer: ChatRenderer, limit: int) -> Question | None:
-    if not isinstance(row, Conversation):
+    if isinstance(row, Text):
         example = next(iter(renderer.text(row.text, limit)), None)
         return (
             None
             if example is None or not any(example.supervised)
             else Question(number, "", row.text, None, example)
         )
+    if not isinstance(row, Conversation):
+        return None
     last = max((i for i, m in enumerate(row.messages) if m.role == "assistant"), default=0)
     if last == 0:
         return None

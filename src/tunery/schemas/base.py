@@ -1,8 +1,9 @@
 """The base of every schema: unknown fields are refused, names have one shape."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Schema(BaseModel):
@@ -11,8 +12,20 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._\-]*$"
+
+
+def _plain(name: str) -> str:
+    if not re.match(_NAME, name):
+        raise ValueError("use letters, digits, dot, hyphen and underscore, and begin with a letter or digit")
+    return name
+
+
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]*$")
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    AfterValidator(_plain),
+    Field(json_schema_extra={"pattern": _NAME}),
 ]
 """Letters, digits, dot, underscore, hyphen; starts with a letter or digit. Unique within a project."""
 

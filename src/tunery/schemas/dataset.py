@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from tunery.schemas.base import Microseconds, Schema
 
-RowKind = Literal["conversation", "text"]
+RowKind = Literal["conversation", "preference", "labelled", "text"]
 """What a row is once read, whatever the file looked like."""
 
 
@@ -40,7 +40,7 @@ class CheckReport(Schema):
     problems: list[RowProblem]
     """The first 100; the rest are in the quarantine file."""
     duplicates: int
-    """Accepted rows that repeat an earlier one exactly. They are kept."""
+    """Accepted rows that repeat an earlier one exactly, told by 64 bits of each. They are kept."""
     bytes: int
     seconds: float
     content_hash: str | None = None

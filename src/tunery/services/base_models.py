@@ -86,6 +86,11 @@ def find_folder(ctx: Context, name: str) -> tuple[ModelFolder, str]:
     raise Problem("unknown_base_model", name=name)
 
 
+def licence_of(ctx: Context, name: str) -> str | None:
+    """What the licence field of a base model says; none for a folder that was never added."""
+    return next((entry.licence for entry in list_base_models(ctx) if entry.name == name), None)
+
+
 def _with_hash(path: Path) -> tuple[ModelFolder, str]:
     folder = inspect_folder(path)
     return folder, folder.content_hash()

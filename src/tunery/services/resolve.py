@@ -67,8 +67,18 @@ def resolve(
         base_model_hash=base_hash,
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
-        notes=[note] if note else [],
+        notes=_notes(note if origins["max_sequence_length"] == "user" else None, train, held_out),
     )
+
+
+def _notes(lowered: str | None, train: Sequence[DataFacts], held_out: DataFacts | None) -> list[str]:
+    notes = [lowered] if lowered else []
+    if held_out is not None and any(one.content_hash == held_out.content_hash for one in train):
+        notes.append(
+            f"The held-out rows {held_out.label} are training rows too: the scores will say how well the model "
+            "remembers, not how well it does on new rows."
+        )
+    return notes
 
 
 def default_name(base_model: str) -> str:

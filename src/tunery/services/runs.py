@@ -1,6 +1,7 @@
 """Runs: submit, follow, stop, pause, resume, cancel."""
 
 from contextlib import suppress
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,18 +130,18 @@ def ask(ctx: Context, id: str, verb: Verb) -> Run:
     if verb == "resume":
         _resume(ctx, row)
     elif row.state == "running":
-        ctx.conn.execute(update(run).where(run.c.id == id).values(want=verb))
-        stages.note(ctx.conn, ctx.project, id, f"Asked to {verb}.")
+        ctx.conn.execute(update(run).where(run.c.id == row.id).values(want=verb))
+        stages.note(ctx.conn, ctx.project, row.id, f"Asked to {verb}.")
     else:
         _ask_idle(ctx, row, verb)
-    return get_run(ctx, id)
+    return get_run(ctx, row.id)
 
 
 def events(
     ctx: Context, id: str, after: int = 0, limit: int = 1000, *, metrics: bool = True
 ) -> list[dict[str, Any]]:
     """What happened after event number `after`, in order; each body carries its number as `id`."""
-    need_run(ctx, id)
+    id = need_run(ctx, id).id
     stored = ctx.conn.execute(
         select(event).where(event.c.run_id == id, event.c.seq > after).order_by(event.c.seq).limit(limit)
     )
@@ -171,13 +172,13 @@ def metrics(
     points: int = 1000,
 ) -> list[MetricSeries]:
     """Curves, thinned to about `points` each."""
-    need_run(ctx, id)
+    id = need_run(ctx, id).id
     return read_series(ctx.conn, id, names or [], first_step, last_step, points)
 
 
 def checkpoints(ctx: Context, id: str) -> list[Checkpoint]:
     """Checkpoints that are still there, newest first."""
-    need_run(ctx, id)
+    id = need_run(ctx, id).id
     rows = ctx.conn.execute(
         select(checkpoint).where(checkpoint.c.run_id == id).order_by(checkpoint.c.created.desc())
     )
@@ -191,25 +192,26 @@ def checkpoints(ctx: Context, id: str) -> list[Checkpoint]:
 
 
 def log(ctx: Context, id: str, offset: int = 0) -> dict[str, Any]:
-    """The log of the newest engine, from a byte offset: {text, offset, attempt}."""
-    need_run(ctx, id)
-    newest = ctx.conn.execute(
+    """The log of the newest engine that wrote one, from a byte offset: {text, offset, attempt}."""
+    row = need_run(ctx, id)
+    attempts = ctx.conn.execute(
         select(attempt.c.folder, attempt.c.number)
         .join(task, task.c.id == attempt.c.task_id)
-        .where(task.c.run_id == id)
+        .where(task.c.run_id == row.id)
         .order_by(attempt.c.number.desc())
-        .limit(1)
-    ).one_or_none()
-    text = b""
-    if newest is not None:
-        with suppress(FileNotFoundError), AttemptFolder(Path(newest.folder)).log.open("rb") as file:
+    ).all()
+    for one in attempts:
+        with suppress(FileNotFoundError), AttemptFolder(Path(one.folder)).log.open("rb") as file:
+            if file.seek(0, SEEK_END) == 0:
+                continue  # it had nothing to say; an earlier engine did
             file.seek(offset)
             text = file.read(_LOG_BYTES)
-    return {
-        "text": text.decode("utf-8", errors="replace"),
-        "offset": offset + len(text),
-        "attempt": 0 if newest is None else newest.number,
-    }
+            return {
+                "text": text.decode("utf-8", errors="replace"),
+                "offset": offset + len(text),
+                "attempt": one.number,
+            }
+    return {"text": "", "offset": offset, "attempt": 0}
 
 
 def ended(run_state: str) -> bool:
@@ -218,11 +220,13 @@ def ended(run_state: str) -> bool:
 
 
 def need_run(ctx: Context, id: str) -> Row[Any]:
-    """The table's row of a run, with its job's name. Raises Problem `not_found`."""
+    """The table's row of a run, with its job's name: by id, or the newest run of a name. Raises Problem `not_found`."""
     row = ctx.conn.execute(
         select(run, job.c.name, job.c.description)
         .join(job, job.c.id == run.c.job_id)
-        .where(run.c.id == id, run.c.project_id == ctx.project)
+        .where(run.c.project_id == ctx.project, (run.c.id == id) | (job.c.name == id))
+        .order_by(run.c.number.desc())
+        .limit(1)
     ).one_or_none()
     if row is None:
         raise Problem("not_found", noun="run", name=id, list=_LIST)
@@ -291,6 +295,7 @@ def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]
     )
     inputs = {
         "base_model": str(base.path),
+        "licence": base_models.licence_of(ctx, spec.base_model),
         "train": [row.manifest for row in train],
         "validation": None if validation is None else validation.manifest,
         "held_out": None if held_out is None else held_out.manifest,

@@ -22,7 +22,8 @@ def command() -> None:
 @click.option(
     "--quarantine", type=click.Path(path_type=Path), help="Write the bad rows with their reasons here."
 )
-def check(file: Path, format: str | None, quarantine: Path | None) -> None:
+@click.option("--salvage", is_flag=True, help="Take the whole rows of a JSON list that is cut off.")
+def check(file: Path, format: str | None, quarantine: Path | None, salvage: bool) -> None:
     """Read every row of FILE and say what is wrong. No server is needed.
 
     Exit code: 0 every row can be used, 1 some can't, 2 the file can't be read as rows.
@@ -32,7 +33,7 @@ def check(file: Path, format: str | None, quarantine: Path | None) -> None:
 
     context = click.get_current_context()
     try:
-        report = check_with_progress(file, format, quarantine)
+        report = check_with_progress(file, format, quarantine, salvage=salvage)
     except Problem as problem:
         show_problem(problem, as_json=wants_json())
         context.exit(2)
@@ -129,5 +130,12 @@ def _show_row(index: int, row: dict[str, Any]) -> None:
         say(f"{index}  {row['text']}")
         return
     for message in row.get("messages", []):
-        text = "".join(part.get("text", "") for part in message["content"])
-        say(f"{index}  {message['role']}: {clean(text)}")
+        say(f"{index}  {message['role']}: {_text(message)}")
+    for place, found in enumerate(row.get("answers", []), start=1):
+        say(f"{index}  answer {place}: {_text(found)}")
+    if "label" in row:
+        say(f"{index}  the answer is {'wanted' if row['label'] else 'not wanted'}")
+
+
+def _text(message: dict[str, Any]) -> str:
+    return clean("".join(part.get("text", "") for part in message["content"]))

@@ -1,6 +1,11 @@
 """Alpaca: `{instruction, input, output}`, with an optional `system` and a `history` of earlier exchanges."""
 
+from typing import Annotated, Any, Optional
+
+import msgspec
+
 from tunery.data.fields import as_object, blank, text_of
+from tunery.data.quick import Quick, marks
 from tunery.data.rows import Conversation, Message, Row, RowError
 from tunery.schemas.dataset import RowKind
 
@@ -19,7 +24,7 @@ def recognise(record: object) -> str | None:
     """Why the record looks like this format; None when it doesn't."""
     if not isinstance(record, dict) or any(name in record for name in _OTHER_FORMATS):
         return None
-    if "instruction" in record and "output" in record:
+    if "instruction" in record and "output" in record and not isinstance(record["output"], list):
         return "records have the fields instruction and output"
     return None
 
@@ -43,6 +48,24 @@ def read(record: object) -> Row:
     asked = instruction if blank(extra) else extra if blank(instruction) else f"{instruction}\n{extra}"
     messages += (Message.of("user", asked), Message.of("assistant", output))
     return Conversation(tuple(messages))
+
+
+def _plain(record: Any) -> tuple[Row, int]:
+    optional = {"input": record.input, "system": record.system}
+    given = {name: value for name, value in optional.items() if value is not msgspec.UNSET}
+    row = read({"instruction": record.instruction, "output": record.output, **given})
+    return row, 8 + marks(record.input, record.system, record.history)
+
+
+QUICK = Quick(
+    needed={"instruction": str, "output": str},
+    optional={
+        "input": str | None,
+        "system": str | None,
+        "history": Optional[Annotated[list[str], msgspec.Meta(max_length=0)]],  # noqa: UP045
+    },
+    build=_plain,
+)
 
 
 def _history(history: object) -> list[Message]:

@@ -1,6 +1,9 @@
 """Corpus: `{text}`, or a plain text file, which is one row."""
 
+from typing import Any
+
 from tunery.data.fields import as_object, blank, text_of
+from tunery.data.quick import Quick
 from tunery.data.rows import Row, RowError, Text
 from tunery.schemas.dataset import RowKind
 
@@ -26,3 +29,10 @@ def read(record: object) -> Row:
     if blank(text):
         raise RowError("empty_text", "Fill in `text`, or remove the row.", field="text")
     return Text(text)
+
+
+def _plain(record: Any) -> tuple[Row, int]:
+    return read({"text": record.text}), 4
+
+
+QUICK = Quick(needed={"text": str}, optional={}, build=_plain)

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import msgspec
+
 from tunery.data.fields import as_object, text_of
+from tunery.data.quick import Quick, marks
 from tunery.data.rows import Role, Row, RowError
 from tunery.data.turns import conversation
 from tunery.schemas.dataset import RowKind
@@ -39,6 +42,19 @@ def read(record: object) -> Row:
         raise RowError(rule, "Give the turns as a list in `messages`.", field="messages", found=listed)
     turns = [_read_turn(turn, number) for number, turn in enumerate(listed)]
     return conversation(turns, "messages", fields.get("tools"))
+
+
+class _Turn(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    role: str
+    content: str
+
+
+def _plain(record: Any) -> tuple[Row, int]:
+    turns: list[tuple[Role, str]] = [(ROLES[turn.role], turn.content) for turn in record.messages]
+    return conversation(turns, "messages"), 2 + 8 * len(turns) + marks(record.tools)
+
+
+QUICK = Quick(needed={"messages": list[_Turn]}, optional={"tools": None}, build=_plain)
 
 
 def _read_turn(turn: object, number: int) -> tuple[Role, str]:

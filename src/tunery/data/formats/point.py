@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from tunery.core.extensions import Point
+from tunery.data.quick import Quick
 from tunery.data.rows import Row
 from tunery.schemas.dataset import RowKind
 
@@ -24,6 +25,11 @@ class Format(Protocol):
     def read(self, record: object) -> Row:
         """Translate one record. Raises RowError."""
         ...
+
+
+def quick_of(format: Format) -> Quick | None:
+    """How plain rows of a format are read faster; a format may offer it as `QUICK`, and is complete without."""
+    return getattr(format, "QUICK", None)
 
 
 FORMATS: Point[Format] = Point("tunery.data.formats", "data format", api_version=1)

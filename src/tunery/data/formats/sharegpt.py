@@ -1,6 +1,11 @@
 """ShareGPT: `{conversations: [{from, value}]}`, with an optional `system` and `tools`."""
 
+from typing import Any
+
+import msgspec
+
 from tunery.data.fields import as_object, blank, text_of
+from tunery.data.quick import Quick, marks
 from tunery.data.rows import Role, Row, RowError
 from tunery.data.turns import conversation
 from tunery.schemas.dataset import RowKind
@@ -50,6 +55,24 @@ def read(record: object) -> Row:
         raise RowError("two_systems", "Keep `system` or the system turn, not both.", field="system")
     turns += [_read_turn(turn, number) for number, turn in enumerate(listed)]
     return conversation(turns, "conversations", fields.get("tools"))
+
+
+class _Turn(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename={"role": "from"}):
+    role: str
+    value: str
+
+
+def _plain(record: Any) -> tuple[Row, int]:
+    turns: list[tuple[Role, str]] = [(ROLES[turn.role], turn.value) for turn in record.conversations]
+    own = 2 + 8 * len(turns) + marks(record.system, record.tools)
+    if type(record.system) is str and not blank(record.system):
+        turns.insert(0, ("system", record.system))
+    return conversation(turns, "conversations"), own
+
+
+QUICK = Quick(
+    needed={"conversations": list[_Turn]}, optional={"system": str | None, "tools": None}, build=_plain
+)
 
 
 def _read_turn(turn: object, number: int) -> tuple[Role, str]:

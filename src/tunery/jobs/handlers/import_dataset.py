@@ -91,7 +91,7 @@ def _read(work: Work, upload: Path, writer: VersionWriter, quarantine: BinaryIO)
         upload,
         payload["format"],
         name=payload["filename"],
-        on_row=writer.append,
+        on_rows=writer.append,
         on_bad=lambda line: _write(quarantine, line),
         progress=progress,
     )

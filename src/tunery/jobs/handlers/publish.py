@@ -14,7 +14,7 @@ from tunery.core.files import copy_file, fsync_folder, hash_folder
 from tunery.core.folder import DataFolder
 from tunery.core.ids import new_id
 from tunery.db.engine import reading
-from tunery.db.tables import base_model, checkpoint, job, model, model_version, run
+from tunery.db.tables import checkpoint, job, model, model_version, run
 from tunery.jobs import stages
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.states import move_run
@@ -144,15 +144,14 @@ def _point_to(connection: Connection, claim: Claim, row: Row[Any], id: str, step
             folder=str(folder),
             run_id=row.id,
             step=step,
-            lineage={"datasets": list(resolved.data_hashes), "hashes": resolved.data_hashes},
+            lineage={
+                "datasets": [f"{ref.dataset}@{ref.version}" for ref in resolved.spec.data.train],
+                "hashes": resolved.data_hashes,
+            },
             evaluation_id=row.evaluation_id,
             content_hash=hash_folder(folder),
             bytes=sum(path.stat().st_size for path in folder.iterdir()),
-            licence=connection.scalar(
-                select(base_model.c.licence).where(
-                    base_model.c.project_id == claim.project, base_model.c.name == row.base_model
-                )
-            ),
+            licence=row.inputs.get("licence"),
             created=now_us(),
         )
     )

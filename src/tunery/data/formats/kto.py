@@ -1,0 +1,54 @@
+"""KTO: a conversation, and whether its last answer is wanted: `{messages, label}`."""
+
+from typing import Any
+
+from tunery.data.asked import LISTS, asked_in
+from tunery.data.fields import as_object, text_of
+from tunery.data.rows import Labelled, Row, RowError
+from tunery.data.turns import conversation
+from tunery.schemas.dataset import RowKind
+
+API_VERSION = 1
+TITLE = "KTO"
+HELP = (
+    "A conversation with a yes or no: conversations or messages that end with an answer, or a prompt with a "
+    "completion; and label, which is true where the answer is wanted."
+)
+ROW_KIND: RowKind = "labelled"
+EXAMPLE = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}], "label": true}'
+
+_ANSWERS = ("completion", "response", "output")
+
+
+def recognise(record: object) -> str | None:
+    """Why the record looks like this format; None when it doesn't."""
+    if not isinstance(record, dict) or not isinstance(record.get("label"), bool):
+        return None
+    if any(isinstance(record.get(name), list) for name in LISTS):
+        return "records have a conversation and a label that is true or false"
+    if any(name in record for name in ("prompt", "instruction")) and any(name in record for name in _ANSWERS):
+        return "records have a prompt, an answer and a label that is true or false"
+    return None
+
+
+def read(record: object) -> Row:
+    """Translate one record. Raises RowError."""
+    fields = as_object(record)
+    label = _label(fields)
+    turns, name = asked_in(fields)
+    if name not in LISTS:
+        answer = next((answer for answer in _ANSWERS if answer in fields), "completion")
+        turns.append(("assistant", text_of(fields, answer)))
+    talk = conversation(turns, name, fields.get("tools"))
+    return Labelled(talk.messages, label, talk.tools)
+
+
+def _label(fields: dict[str, Any]) -> bool:
+    label = fields.get("label")
+    if isinstance(label, bool):
+        return label
+    if label is None:
+        raise RowError(
+            "field_missing", "Add `label`: true or false.", field="label", found=sorted(fields)[:20]
+        )
+    raise RowError("not_a_truth_value", "Write `label` as true or false.", field="label", found=label)
