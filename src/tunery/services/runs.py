@@ -211,7 +211,7 @@ def log(ctx: Context, id: str, offset: int = 0) -> dict[str, Any]:
                 "offset": offset + len(text),
                 "attempt": one.number,
             }
-    return {"text": "", "offset": offset, "attempt": 0}
+    return {"text": "", "offset": offset, "attempt": attempts[0].number if attempts else 0}
 
 
 def ended(run_state: str) -> bool:
