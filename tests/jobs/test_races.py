@@ -17,9 +17,10 @@ from tunery.core.folder import DataFolder
 from tunery.core.process import ProcessIdentity
 from tunery.db.engine import reading, writing
 from tunery.db.tables import attempt, model_version, task
+from tunery.schemas.dataset import ImportOptions
 from tunery.schemas.model import PublishRequest
-from tunery.services import datasets, models
-from tunery.services.datasets import sweep_uploads
+from tunery.services import datasets, imports, models
+from tunery.services.staging import sweep_uploads
 
 
 def state_of(house: House, name: str) -> str:
@@ -106,9 +107,7 @@ def test_an_upload_whose_transaction_fails_is_not_kept(house: House, tmp_path: P
 
 def import_and_fail(house: House, file: Path) -> None:
     with house.context() as ctx:
-        datasets.import_file(
-            ctx, name="lost", source=file, filename="lost", format=None, accept_bad_rows=False, publish=True
-        )
+        imports.import_file(ctx, name="lost", source=file, filename="lost", options=ImportOptions())
         raise ZeroDivisionError
 
 
@@ -231,8 +230,8 @@ def test_a_worker_killed_before_it_started_the_engine(working: House, model: Pat
     with writing(working.engine) as connection:
         connection.execute(update(attempt).values(event_offset=0))
     working.start_worker()
+    working.wait("the second attempt", lambda: working.run(run).attempt == 2)
     working.wait_for_step(run, 10)
-    assert working.run(run).attempt == 2
     working.ask(run, "cancel")
     working.wait_for_state(run, "cancelled")
 

@@ -7,8 +7,7 @@ resource of `Client`, sends at once and, on one of `AsyncClient`, is awaited: ea
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from functools import wraps
-from pathlib import Path
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -20,14 +19,6 @@ Sent = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A file that goes along as multipart."""
-
-    path: Path
-    progress: Sent | None = None
-
-
-@dataclass(frozen=True)
 class Call(Generic[T]):
     """One request. `safe`: sending it twice does no harm, so it is sent again when the connection fails."""
 
@@ -36,8 +27,8 @@ class Call(Generic[T]):
     read: Callable[[bytes], T]
     query: dict[str, Any] = field(default_factory=dict)
     body: Any = None
-    form: dict[str, str] | None = None
-    upload: Upload | None = None
+    content: bytes | None = None
+    """Bytes to send as they are."""
     headers: dict[str, str] = field(default_factory=dict)
     safe: bool = False
 
@@ -54,7 +45,7 @@ Flow = Generator[Step, Any, T]
 
 
 def send(call: Call[T]) -> Flow[T]:
-    """Within a flow: `answer = yield from send(call)`."""
+    """Within a flow: `answer = yield from send(call)`. Raises the Problem that the server answers with."""
     return (yield call)
 
 
@@ -101,49 +92,47 @@ class Resource(Generic[S]):
         self._sender = sender
 
 
-class endpoint(Generic[P, T]):
+class _Method(Generic[P, T]):
+    """A method of a resource: says what is to be sent; the resource's sender sends it."""
+
+    _how: ClassVar[str]
+    """The sender's method."""
+
+    def __init__(self, describe: Callable[P, Any]) -> None:
+        self.describe = describe
+        self.__doc__ = describe.__doc__
+
+    @overload
+    def __get__(self, resource: Resource[Sender], owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, resource: Resource[AsyncSender], owner: type) -> Callable[P, Awaitable[T]]: ...
+    @overload
+    def __get__(self, resource: None, owner: type) -> Self: ...
+    def __get__(self, resource: Resource[Any] | None, owner: type) -> Any:
+        if resource is None:
+            return self
+        send_it = getattr(resource._sender, self._how)
+
+        @wraps(self.describe)
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return send_it(self.describe(*args, **kwargs))
+
+        return method
+
+
+class endpoint(_Method[P, T]):
     """A method of a resource that sends one call."""
 
+    _how = "send"
+
     def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self.describe = describe
-        self.__doc__ = describe.__doc__
-
-    @overload
-    def __get__(self, resource: Resource[Sender], owner: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, resource: Resource[AsyncSender], owner: type) -> Callable[P, Awaitable[T]]: ...
-    @overload
-    def __get__(self, resource: None, owner: type) -> "endpoint[P, T]": ...
-    def __get__(self, resource: Resource[Any] | None, owner: type) -> Any:
-        if resource is None:
-            return self
-
-        @wraps(self.describe)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return resource._sender.send(self.describe(*args, **kwargs))
-
-        return method
+        super().__init__(describe)
 
 
-class flow(Generic[P, T]):
+class flow(_Method[P, T]):
     """A method of a resource that sends several calls."""
 
+    _how = "run"
+
     def __init__(self, describe: Callable[P, Flow[T]]) -> None:
-        self.describe = describe
-        self.__doc__ = describe.__doc__
-
-    @overload
-    def __get__(self, resource: Resource[Sender], owner: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, resource: Resource[AsyncSender], owner: type) -> Callable[P, Awaitable[T]]: ...
-    @overload
-    def __get__(self, resource: None, owner: type) -> "flow[P, T]": ...
-    def __get__(self, resource: Resource[Any] | None, owner: type) -> Any:
-        if resource is None:
-            return self
-
-        @wraps(self.describe)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return resource._sender.run(self.describe(*args, **kwargs))
-
-        return method
+        super().__init__(describe)

@@ -12,11 +12,12 @@ from tunery.core.ids import new_id
 from tunery.db.engine import reading
 from tunery.db.tables import evaluation, run
 from tunery.jobs import stages
-from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive, end_attempt
+from tunery.jobs.attempts import Ended, end_attempt
+from tunery.jobs.engines import run_engine
 from tunery.jobs.prepare import held_out_rows
-from tunery.jobs.queue import Claim, finish, give_back
+from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
-from tunery.schemas.engine import EngineInput, EngineSpec, EvaluationResult
+from tunery.schemas.engine import EvaluationResult
 from tunery.schemas.run import ResolvedSpec
 
 API_VERSION = 1
@@ -31,31 +32,10 @@ def work(work: Work) -> None:
     resolved = ResolvedSpec.model_validate(row.resolved)
     _begin(work, row.evaluation_id, resolved)
     rows = held_out_rows(work, row.inputs, resolved)
-    threads = resolved.spec.resources.threads or work.settings.engine_threads
-
-    def lay_out(folder: AttemptFolder, number: int) -> None:
-        trained = AttemptFolder(Path(row.result["folder"]))
-        inputs = EngineInput(
-            kind="evaluate",
-            attempt=number,
-            token=claim.token,
-            base_model=row.inputs["base_model"],
-            adapter=str(trained.output),
-            evaluate=str(rows),
-            threads=threads,
-        )
-        spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
-        folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-
-    try:
-        ended = drive(work, "evaluate", resolved.spec.resources.launcher, threads, lay_out)
-    except Interrupted:
-        with work.writing() as connection:
-            give_back(connection, claim, None)
-    except LeftOff as left:
-        with work.writing() as connection:
-            _leave_off(connection, claim, left.status)
-    else:
+    trained = AttemptFolder(Path(row.result["folder"]))
+    own = {"adapter": str(trained.output), "evaluate": str(rows)}
+    ended = run_engine(work, "evaluate", row, own, _leave_off)
+    if ended is not None:
         _finish(work, ended)
 
 

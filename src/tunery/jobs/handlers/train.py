@@ -4,16 +4,16 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
 
-from tunery.core.attempt import AttemptFolder, checkpoint_folders
+from tunery.core.attempt import checkpoint_folders
 from tunery.core.errors import Problem
 from tunery.db.engine import reading
 from tunery.db.tables import run
 from tunery.jobs import stages
-from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive, end_attempt
+from tunery.jobs.attempts import Ended, end_attempt
+from tunery.jobs.engines import run_engine
 from tunery.jobs.prepare import training_rows
-from tunery.jobs.queue import Claim, finish, give_back
+from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
-from tunery.schemas.engine import EngineInput, EngineSpec
 from tunery.schemas.run import ResolvedSpec, TrainResult
 
 API_VERSION = 1
@@ -33,31 +33,13 @@ def work(work: Work) -> None:
         stages.mark(connection, claim.run, "prepare", "succeeded")
         stages.mark(connection, claim.run, "train", "running")
 
-    threads = resolved.spec.resources.threads or work.settings.engine_threads
-
-    def lay_out(folder: AttemptFolder, number: int) -> None:
-        inputs = EngineInput(
-            kind="train",
-            attempt=number,
-            token=claim.token,
-            base_model=row.inputs["base_model"],
-            train=[str(train)],
-            validation=None if validation is None else str(validation),
-            resume_from=[str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
-            threads=threads,
-        )
-        spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
-        folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-
-    try:
-        ended = drive(work, "train", resolved.spec.resources.launcher, threads, lay_out)
-    except Interrupted:
-        with work.writing() as connection:
-            give_back(connection, claim, None)
-    except LeftOff as left:
-        with work.writing() as connection:
-            _leave_off(connection, claim, left.status)
-    else:
+    own = {
+        "train": [str(train)],
+        "validation": None if validation is None else str(validation),
+        "resume_from": [str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
+    }
+    ended = run_engine(work, "train", row, own, _leave_off)
+    if ended is not None:
         _finish(work, row, ended)
 
 

@@ -1,0 +1,53 @@
+"""One stage of a run on an engine: what every stage's attempt is laid out with, and how it may be left.
+
+What is done with the result is the handler's.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row
+
+from tunery.core.attempt import AttemptFolder
+from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive
+from tunery.jobs.queue import Claim, give_back
+from tunery.jobs.work import Work
+from tunery.schemas.engine import EngineInput, EngineSpec
+from tunery.schemas.run import ResolvedSpec
+
+LeaveOff = Callable[[Connection, Claim, Literal["paused", "cancelled"]], None]
+
+
+def run_engine(
+    work: Work, kind: Literal["train", "evaluate"], row: Row[Any], own: dict[str, Any], leave_off: LeaveOff
+) -> Ended | None:
+    """Drive engines to this stage's result. `row`: of the run; `own`: what only this kind of engine is told.
+
+    None where no result is to come: the worker is closing, or somebody paused or cancelled the run; both are
+    recorded then. Raises what `drive` raises.
+    """
+    resolved = ResolvedSpec.model_validate(row.resolved)
+    resources = resolved.spec.resources
+    threads = resources.threads or work.settings.engine_threads
+
+    def lay_out(folder: AttemptFolder, number: int) -> None:
+        inputs = EngineInput(
+            kind=kind,
+            attempt=number,
+            token=work.claim.token,
+            base_model=row.inputs["base_model"],
+            threads=threads,
+            **own,
+        )
+        spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
+        folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
+
+    try:
+        return drive(work, kind, resources.launcher, threads, lay_out)
+    except Interrupted:
+        with work.writing() as connection:
+            give_back(connection, work.claim, None)
+    except LeftOff as left:
+        with work.writing() as connection:
+            leave_off(connection, work.claim, left.status)
+    return None
