@@ -27,6 +27,7 @@ demo: setup
 
 test: setup
 	$(BIN)/python tools/browser.py
+	$(BIN)/python tools/postgres.py
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist loadfile
 

@@ -1,7 +1,10 @@
 """Opening the database: the right driver, the right transactions, the right schema.
 
-SQLite runs in WAL mode. A transaction that may write begins IMMEDIATE, because one that begins deferred and
-writes later fails at once when another wrote in between. Use `reading` and `writing`, never a bare connection.
+SQLite and PostgreSQL behave alike: one transaction writes at a time, the others wait up to thirty seconds, and one
+that reads sees the state at its beginning. SQLite: WAL mode, and BEGIN IMMEDIATE where a transaction may write, because
+one that begins deferred and writes later fails at once when another wrote in between. PostgreSQL: one advisory lock
+for all writers (decision 0011), and a read-only snapshot for readers. Use `reading` and `writing`, never a bare
+connection.
 """
 
 import sqlite3
@@ -27,6 +30,11 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _SAFE_SQLITE = (3, 51, 3)
 """Releases before this one can corrupt a WAL database when it is reset (fixed in 3.51.3)."""
 _WRITES = {"tunery_writes": True}
+_WAIT_SECONDS = 30
+"""So long a transaction waits for the one that writes."""
+_WRITERS_LOCK = 0x74756E65
+"""The advisory lock of PostgreSQL's writers; any number that no one else uses in the same database."""
+_FULL = ("disk is full", "No space left on device")
 _POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 64}
 
 
@@ -64,17 +72,23 @@ def usable(folder: Path) -> Iterator[None]:
 
 def is_database_full(error: BaseException) -> bool:
     """Whether the database has no room on its disk."""
-    return isinstance(error, DBAPIError) and "disk is full" in str(error.orig)
+    return isinstance(error, DBAPIError) and any(text in str(error.orig) for text in _FULL)
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url`, without touching the schema."""
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, **_POOL)
+    """An engine for `url`, without touching the schema. Raises ArgumentError or Problem `server_setting_invalid`."""
+    if url.startswith("postgres://"):  # what hosting services hand out
+        url = url.replace("postgres://", "postgresql://", 1)
+    kind = make_url(url).get_backend_name()
+    if kind == "postgresql":
+        return _connect_postgresql(url)
+    if kind != "sqlite":
+        detail = f"Tunery keeps its tables in SQLite or PostgreSQL, not in {kind}"
+        raise Problem("server_setting_invalid", name="TUNERY_DATABASE_URL", detail=detail)
     engine = create_engine(
         url,
         module=_sqlite_driver(),
-        connect_args={"timeout": 30, "check_same_thread": False},
+        connect_args={"timeout": _WAIT_SECONDS, "check_same_thread": False},
         **_POOL,
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -159,3 +173,27 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("tunery_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _connect_postgresql(url: str) -> Engine:
+    try:
+        import psycopg  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        detail = "PostgreSQL needs one more package: pip install 'tunery[postgres]'"
+        raise Problem("server_setting_invalid", name="TUNERY_DATABASE_URL", detail=detail) from error
+    options = f"-c lock_timeout={_WAIT_SECONDS}s -c timezone=UTC"
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        connect_args={"options": options},
+        **_POOL,
+    )
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("tunery_writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
