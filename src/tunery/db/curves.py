@@ -4,15 +4,16 @@ A chunk holds up to a thousand points of one curve and attempt: step, time, even
 """
 
 import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from tunery.db.tables import metric_chunk
 from tunery.schemas.run import MetricSeries
 
-_POINT = struct.Struct("<qqqd")
+_POINT = "qqqd"
 _CHUNK_POINTS = 1000
 
 
@@ -93,10 +94,11 @@ def read_series(
     curves: dict[str, dict[int, tuple[int, float]]] = {}
     # A later attempt went over the same steps again: its values stand.
     for chunk in connection.execute(query.order_by(metric_chunk.c.attempt, metric_chunk.c.first_step)):
-        curve = curves.setdefault(chunk.name, {})
-        for point in _unpack(chunk):
-            if point.step >= first_step and (last_step is None or point.step <= last_step):
-                curve[point.step] = (point.time, point.value)
+        steps, times, _, values = _columns(chunk.points)
+        first = bisect_left(steps, first_step)
+        end = len(steps) if last_step is None else bisect_right(steps, last_step)
+        found = zip(times[first:end], values[first:end], strict=True)
+        curves.setdefault(chunk.name, {}).update(zip(steps[first:end], found, strict=True))
     return [_series(name, curves[name], limit) for name in sorted(curves)]
 
 
@@ -106,9 +108,9 @@ def points_after(connection: Connection, run: str, seq: int) -> Iterator[tuple[i
         select(metric_chunk).where(metric_chunk.c.run_id == run, metric_chunk.c.last_seq > seq)
     )
     for chunk in chunks:
-        for point in _unpack(chunk):
-            if point.seq > seq:
-                yield chunk.attempt, point
+        for step, time, number, value in zip(*_columns(chunk.points), strict=True):
+            if number > seq:
+                yield chunk.attempt, Point(chunk.name, step, time, number, value)
 
 
 def thin(steps: Sequence[int], values: Sequence[float], limit: int) -> list[int]:
@@ -138,9 +140,11 @@ def _series(name: str, curve: dict[int, tuple[int, float]], limit: int) -> Metri
 
 
 def _pack(points: Iterable[Point]) -> bytes:
-    return b"".join(_POINT.pack(p.step, p.time, p.seq, p.value) for p in points)
+    flat = [number for p in points for number in (p.step, p.time, p.seq, p.value)]
+    return struct.pack("<" + _POINT * (len(flat) // 4), *flat)
 
 
-def _unpack(chunk: Row) -> Iterator[Point]:
-    for step, time, seq, value in _POINT.iter_unpack(chunk.points):
-        yield Point(chunk.name, step, time, seq, value)
+def _columns(points: bytes) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
+    """Steps, times, event numbers, values; all at once, since a chunk's points one by one take ten times as long."""
+    flat = struct.unpack("<" + _POINT * (len(points) // struct.calcsize("<" + _POINT)), points)
+    return flat[0::4], flat[1::4], flat[2::4], flat[3::4]
