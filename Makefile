@@ -4,19 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check docs fix clean
+.PHONY: help setup demo test check hostile docs fix clean compiler bench-data soak
 
 help:
 	@echo "make demo    the whole product in one command: import, train, evaluate, publish, ask, console"
 	@echo "make test    everything that continuous integration runs"
 	@echo "make check   the fast part: format, lint, imports, types, quick tests"
+	@echo "make hostile hostile files against the check of data; leaves hostile-report.json"
 	@echo "make docs    write the reference from the code"
+	@echo "make bench-data   how fast a file becomes a dataset, beside the datasets library"
+	@echo "make soak    the same at 1 GB and with 10 million rows, and an upload of 10 GB"
 	@echo "make fix     format and mend what the linter can"
 
 setup: $(STAMP)
 
 # The lock is the constraints file; torch is pinned to a release that resolves to a CPU build.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt tools/compile_rows.py $(wildcard src/tunery/data/_*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
@@ -25,11 +28,20 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/tunery demo
 
-test: setup
+test: compiler setup
 	$(BIN)/python tools/browser.py
 	$(BIN)/python tools/postgres.py
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+compiler:
+	$(PYTHON) tools/compiler.py
+
+bench-data: setup
+	$(BIN)/python -m bench.data
+
+soak: setup
+	$(BIN)/python -m bench.soak
 
 .PHONY: lint
 lint:
@@ -40,6 +52,9 @@ lint:
 
 check: setup lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not e2e"
+
+hostile: setup
+	$(BIN)/python -m bench.hostile
 
 docs: setup
 	$(BIN)/python -m tools.reference

@@ -10,6 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from tests.postgres import new_database
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import open_database, reading
 from tunery.db.tables import METADATA
@@ -153,8 +154,12 @@ def test_transactions_end_in_one_module() -> None:
 # -- the database
 
 
-def test_migrations_make_the_tables_that_the_code_declares(tmp_path: Path) -> None:
-    engine = open_database(ServerSettings(data=tmp_path))
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_migrations_make_the_tables_that_the_code_declares(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    url = "" if database == "sqlite" else new_database(request.getfixturevalue("postgres"))
+    engine = open_database(ServerSettings(data=tmp_path, database_url=url))
     try:
         with reading(engine) as connection:
             context = MigrationContext.configure(connection, opts={"compare_server_default": True})
@@ -197,6 +202,7 @@ def test_server_and_console_start_without_torch(tmp_path: Path) -> None:
     code = """
 from pathlib import Path
 from starlette.testclient import TestClient
+from tests.postgres import new_database
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import writing
 from tunery.server.app import create_app

@@ -19,10 +19,11 @@ import pytest
 from tests.pages import ROOT, Block, blocks, links
 from tools import extensions, reference
 from tunery.cli.main import cli
-from tunery.core.errors import KINDS
+from tunery.core.error_kinds import KINDS
 from tunery.core.settings import ServerSettings
 from tunery.methods.point import METHODS
 from tunery.schemas.event import EVENT_TYPES
+from tunery.sdk.client import Client
 
 SOURCE = ROOT / "src" / "tunery"
 WRITTEN = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -112,7 +113,7 @@ def test_every_problem_is_on_the_list_and_fills_its_sentences() -> None:
         kind = KINDS[code.value]
         needed = {
             name
-            for text in (kind.says, kind.cure)
+            for text in (kind.says, kind.cure, kind.cli)
             for _, name, _, _ in string.Formatter().parse(text)
             if name
         }
@@ -260,11 +261,24 @@ def test_pages_run(page: Path, server: dict[str, str], tmp_path: Path) -> None:
             (tmp_path / name).write_text(block.text, encoding="utf-8")
         if block.run:
             _run(page, block, tmp_path, server)
+    if page.name == "README.md":
+        _readme_holds_true(server)
+
+
+def _readme_holds_true(environment: dict[str, str]) -> None:
+    """The page says how well its example does."""
+    with Client(environment["TUNERY_URL"], environment["TUNERY_TOKEN"]) as client:
+        run = client.runs.get("orders")
+        evaluation = client.evaluations.get(run.evaluation or "")
+        told = [event.body for event in client.runs.events(run.id) if event.type == "progress"]
+    assert ("tuned model answers", 60, 60) in [(one["stage"], one["done"], one["total"]) for one in told]
+    assert evaluation.base["exact_match"].mean < 0.05
+    assert evaluation.tuned["exact_match"].mean > 0.85
 
 
 def _run(page: Path, block: Block, folder: Path, environment: dict[str, str]) -> None:
     command = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}[block.language]
     done = subprocess.run(
-        [*command, block.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        [*command, block.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, f"{page.name}, line {block.line}:\n{done.stdout}\n{done.stderr}"

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.files import write_json
 from tunery.data.arrow import write_arrow
-from tunery.data.rows import Conversation, Message, Row, Text, encode_row
+from tunery.data.rows import Conversation, Labelled, Message, Preference, Row, Text, encode_row
 from tunery.methods.point import METHODS
 from tunery.schemas.engine import EngineInput, EngineSpec
 from tunery.schemas.run import ResolvedSpec, RunSpec
@@ -45,6 +45,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "ernie4_5": ("Ernie4_5Config", {**_GATED, "head_dim": 16}),
     "opt": ("OPTConfig", {**_SMALL, "ffn_dim": 128, "word_embed_proj_dim": 64, "dropout": 0.0}),
     "bloom": ("BloomConfig", {"hidden_size": 64, "n_layer": 2, "n_head": 4}),
+    "falcon": ("FalconConfig", {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}),
 }
 """Real architectures at toy size: name to configuration class of transformers and its arguments."""
 
@@ -82,11 +83,37 @@ def toy_texts(count: int = 32, seed: int = 0) -> list[Text]:
     ]
 
 
+def toy_preferences(count: int = 32, seed: int = 0, answers: int = 2) -> list[Preference]:
+    """The toy questions; the right answer is preferred, later ones name another colour or ramble."""
+    draw = random.Random(seed + 1)
+    rows: list[Preference] = []
+    for row in toy_conversations(count, seed):
+        *before, best = row.messages
+        worse = [
+            Message.of("assistant", f"It is {' very' * n} {draw.choice(_COLOURS)}, I think.")
+            for n in range(1, answers)
+        ]
+        rows.append(Preference(tuple(before), (best, *worse)))
+    return rows
+
+
+def toy_labelled(count: int = 48, seed: int = 0) -> list[Labelled]:
+    """The toy questions with a right answer that is wanted, or a wrong one that isn't."""
+    rows = toy_preferences(count, seed)
+    return [
+        Labelled((*row.messages, row.chosen if at % 3 else row.rejected), bool(at % 3))
+        for at, row in enumerate(rows)
+    ]
+
+
 def toy_rows(method: str, count: int = 64, seed: int = 0) -> Sequence[Row]:
     """Rows that a method takes."""
-    if "conversation" in METHODS.load(method).TAKES:
+    takes = METHODS.load(method).TAKES
+    if "conversation" in takes:
         return toy_conversations(count, seed)
-    return toy_texts(count, seed)
+    if "preference" in takes:
+        return toy_preferences(count, seed)
+    return toy_labelled(count, seed) if "labelled" in takes else toy_texts(count, seed)
 
 
 def toy_tokenizer(folder: Path, *, chat_template: bool = True, limit: int = 256) -> Tokenizer:
@@ -191,6 +218,7 @@ def evaluation(
     rows: Sequence[Row],
     *,
     adapter: Path | None = None,
+    method: str = "sft",
     threads: int = 1,
     **evaluate: Any,
 ) -> AttemptFolder:
@@ -200,6 +228,7 @@ def evaluation(
     write_arrow(data, map(encode_row, rows))
     spec = RunSpec.model_validate(
         {
+            "method": method,
             "base_model": str(base),
             "data": {"train": [{"path": str(data)}]},
             "evaluate": {"dataset": {"path": str(data)}, **evaluate},

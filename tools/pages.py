@@ -4,11 +4,11 @@ import orjson
 
 from tools.markdown import as_json, code, page, section, table
 from tools.schema import about, bounds, default_of, documents, fields, type_of
-from tunery.core.errors import KINDS
+from tunery.core.error_kinds import KINDS
 from tunery.core.settings import ServerSettings
 from tunery.data.formats.point import FORMATS
 from tunery.methods.point import METHODS
-from tunery.metrics.point import METRICS
+from tunery.metrics.point import METRICS, Need
 from tunery.schemas.dataset import CheckReport
 from tunery.schemas.event import EVENT_TYPES
 from tunery.schemas.project import ExtensionInfo
@@ -104,11 +104,20 @@ def server_settings() -> str:
 
 def errors() -> str:
     """Every error a user can cause."""
-    rows = [(code(name), kind.status, kind.says, kind.cure) for name, kind in sorted(KINDS.items())]
+    rows = [
+        (
+            code(name),
+            kind.status,
+            kind.says,
+            f"{kind.cure} {kind.cli and f'(Command line: {kind.cli})'}".strip(),
+        )
+        for name, kind in sorted(KINDS.items())
+    ]
     return page(
         "Errors",
         "Every error with its code, its HTTP status, what it says and what to do about it.",
-        "REST answers with `{code, message, cure, params, where}`; `/v1` with OpenAI's `{error: {message, "
+        "REST answers with `{code, message, cure, params, where, errors}`, `errors` naming each single thing "
+        "that is wrong in the same words; `/v1` with OpenAI's `{error: {message, "
         "type, code, param}}`; the CLI prints message and cure and ends with exit code 1. Names in braces "
         "are filled in.",
         table(["code", "status", "says", "cure"], rows),
@@ -166,6 +175,13 @@ def _pretty(example: str) -> str:
     return orjson.dumps(orjson.loads(example), option=orjson.OPT_INDENT_2).decode()
 
 
+_LOOKS_AT: dict[Need, str] = {
+    "generated": "the generated answer",
+    "nll": "the expected answer's likelihood",
+    "preference": "which of a row's answers the model prefers",
+}
+
+
 def metrics() -> str:
     """What answers are measured by."""
     rows = [
@@ -173,7 +189,7 @@ def metrics() -> str:
             code(name),
             found.TITLE,
             "higher" if found.HIGHER_IS_BETTER else "lower",
-            {"generated": "the generated answer", "nll": "the expected answer's likelihood"}[found.NEEDS],
+            _LOOKS_AT[found.NEEDS],
             found.HELP,
         )
         for name, found in METRICS.all()

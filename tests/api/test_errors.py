@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from tests.api.place import BASE, Place
-from tunery.core.errors import KINDS
+from tunery.core.error_kinds import KINDS
 from tunery.schemas.project import ProblemDocument
 from tunery.services import runs
 
@@ -56,6 +56,25 @@ def test_wrong_fields_are_named_and_values_not_repeated(
         assert problem.where["field"] == field
         assert field in problem.message
     assert SECRET not in answer.text
+
+
+def test_every_wrong_field_is_named_in_plain_words(client: TestClient) -> None:
+    body = {"data": "d", "evaluate": {"max_rows": 0, "metrics": 3}, "colour": "red"}
+    answer = client.post("/api/v1/runs/resolve", json=body)
+    problem = ProblemDocument.model_validate(answer.json())
+    told = {part.where["field"]: part.message for part in problem.errors}
+    assert told == {
+        "base_model": "base_model: it is missing.",
+        "evaluate.metrics": "evaluate.metrics: it takes a list.",
+        "evaluate.max_rows": "evaluate.max_rows: it takes at least 1.",
+        "colour": "colour: there is no such field.",
+    }
+
+
+def test_a_single_problem_is_in_the_list_of_errors_too(client: TestClient) -> None:
+    document = client.get("/api/v1/runs/none").json()
+    assert [part["code"] for part in document["errors"]] == ["not_found"]
+    assert "tunery" not in document["cure"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,11 @@ def test_an_upload_becomes_a_task_with_the_file(place: Place, client: TestClient
     (payload,) = queued(place)
     assert Path(payload["path"]).read_bytes() == ROWS
     assert payload["filename"] == "rows ü.jsonl"
-    assert (payload["format"], payload["accept_bad_rows"], payload["publish"]) == ("alpaca", True, False)
+    assert (payload["options"]["format"], payload["accept_bad_rows"], payload["publish"]) == (
+        "alpaca",
+        True,
+        False,
+    )
     assert left(place) == [Path(payload["path"]).name]
 
 
@@ -53,7 +57,11 @@ def test_fields_may_come_after_the_file_and_be_left_out(place: Place, client: Te
     (payload,) = queued(place)
     assert Path(payload["path"]).parent == place.folder / "uploads"
     assert Path(payload["path"]).read_bytes() == ROWS
-    assert (payload["format"], payload["accept_bad_rows"], payload["publish"]) == (None, False, True)
+    assert (payload["options"]["format"], payload["accept_bad_rows"], payload["publish"]) == (
+        None,
+        False,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
 """`tunery data check`: what is wrong with a file, without a server."""
 
 import json
+import zipfile
 from pathlib import Path
 
+import pytest
+
+from tests.data.pictures import picture
 from tests.jobs.house import alpaca
 from tests.served import tunery
+from tunery.data.formats.point import FORMATS
 
 
 def test_good_file(tmp_path: Path) -> None:
@@ -52,3 +57,41 @@ def test_control_characters_of_rows_stay_out_of_the_terminal(tmp_path: Path) -> 
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout
+
+
+KEYS = {
+    "format", "reason", "rows_read", "rows_accepted", "rows_rejected", "problems_by_rule", "problems", "duplicates",
+    "bytes", "seconds",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("format", FORMATS.names())
+def test_what_every_format_answers(format: str, tmp_path: Path) -> None:
+    """The keys and exit codes that scripts rely on, with the format named and recognised."""
+    example = json.loads(FORMATS.load(format).EXAMPLE)
+    good, bad = json.dumps([example] * 3), json.dumps([example, {"odd": 1}, example])
+    cut = good[:-3]
+    for name, rows, flags, code, counts in (
+        ("good", good, (), 0, (3, 3, 0)),
+        ("good", good, ("--format", format), 0, (3, 3, 0)),
+        ("bad", bad, (), 1, (3, 2, 1)),
+        ("cut", cut, (), 2, None),
+        ("cut", cut, ("--salvage",), 1, (3, 2, 1)),
+    ):
+        path = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr("train.json", rows)
+            packed.writestr("images/pond.jpg", picture("JPEG"))
+        done = tunery(tmp_path, "data", "check", path.name, *flags, "--json")
+        assert done.returncode == code, (name, flags, done.stderr)
+        report = json.loads(done.stdout)
+        if counts is None:
+            assert (report["error"]["code"], report["error"]["params"]["rows"]) == ("json_broken", 2)
+            assert report["error"]["where"]["file"] == "cut.zip/train.json"
+            continue
+        assert set(report) >= KEYS
+        assert (report["rows_read"], report["rows_accepted"], report["rows_rejected"]) == counts
+        assert report["format"] == format
+        for problem in report["problems"]:
+            assert set(problem) == {"file", "line", "row", "offset", "field", "rule", "excerpt", "fix"}
+            assert problem["file"] == f"{name}.zip/train.json"

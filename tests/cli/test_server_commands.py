@@ -71,7 +71,11 @@ def test_run_from_yaml_to_published_model(served: Served, imported: str) -> None
     run = done(served, "runs", "create", "there.yaml", "--follow")
     assert (run["state"], run["progress"]["step"]) == ("succeeded", 12)
     assert run["id"] in [one["id"] for one in done(served, "runs", "list", "--name", "counting")["data"]]
-    assert run["id"] in served.tunery("runs", "list").stdout
+    assert "counting #1  succeeded  step 12 of 12" in served.tunery("runs", "list").stdout
+    assert done(served, "runs", "show", "counting #1")["id"] == run["id"]
+    told = served.tunery("runs", "create", "there.yaml", "--dry-run").stdout
+    assert "Learns from 120 rows of rows@1 in 12 steps" in told
+    assert "Nothing is published by itself" in told
     assert "max_steps" in served.tunery("runs", "show", run["id"]).stdout
     assert served.tunery("runs", "logs", run["id"]).returncode == 0
     watched = served.tunery("runs", "watch", run["id"])
@@ -79,6 +83,24 @@ def test_run_from_yaml_to_published_model(served: Served, imported: str) -> None
     finished = served.tunery("runs", "stop", run["id"])
     assert finished.returncode == 1
     assert "is succeeded" in finished.stderr
+
+
+def test_all_wrong_settings_are_told_at_once(served: Served, imported: str) -> None:
+    wrong = {"epochs": 0, "learning_rate": 0.5, "lorra": 4}
+    (served.folder / "wrong.yaml").write_text(
+        f"base_model: {served.folder}/bare\ndata: rows\nsettings: {json.dumps(wrong)}\n"
+    )
+    told = served.tunery("runs", "create", "wrong.yaml", "--dry-run")
+    assert told.returncode == 1
+    assert told.stderr.count("Error: ") == 3
+    assert "epochs can't be 0: it takes a whole number of at least 1." in told.stderr
+    assert "`tunery methods show sft`" in told.stderr
+    machine = served.tunery("runs", "create", "wrong.yaml", "--dry-run", "--json")
+    assert [one["where"]["setting"] for one in json.loads(machine.stdout)["error"]["errors"]] == [
+        "lorra",
+        "epochs",
+        "learning_rate",
+    ]
 
 
 def test_train_on_the_server(served: Served, imported: str) -> None:

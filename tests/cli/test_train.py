@@ -183,7 +183,7 @@ BAD: dict[str, tuple[str, str]] = {
     "unknown field": ("base_model: bare\ndata: rows.jsonl\nlearning_rate: 1\n", "learning_rate is not a field"),
     "unknown setting": ("base_model: bare\ndata: rows.jsonl\nsettings: {seeed: 1}\n", "Did you mean seed"),
     "out of range": ("base_model: bare\ndata: rows.jsonl\nsettings: {learning_rate: 1}\n", "allow_out_of_range"),
-    "wrong kind of value": ("base_model: bare\ndata: rows.jsonl\nsettings: {epochs: many}\n", "epochs = many"),
+    "wrong kind of value": ("base_model: bare\ndata: rows.jsonl\nsettings: {epochs: many}\n", "epochs can't be many"),
     "no effect": (
         "base_model: bare\ndata: rows.jsonl\nsettings: {finetuning_type: full, lora_rank: 4}\n",
         "lora_rank has no effect",

@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import orjson
 import pytest
@@ -18,7 +19,7 @@ from tunery.engine.batches import join
 from tunery.engine.policy import Policy
 from tunery.launch.point import LAUNCHERS
 from tunery.methods.point import METHODS
-from tunery.metrics.point import METRICS, Answer
+from tunery.metrics.point import METRICS, Answer, Need
 from tunery.models.families.point import FAMILIES
 from tunery.models.folder import inspect_folder, load_family
 from tunery.schemas.settings import resolve_settings
@@ -46,13 +47,13 @@ def test_loss_falls_on_the_toy(name: str, tmp_path: Path) -> None:
     renderer = ChatRenderer.open(base.path, None)
     rows = toy_rows(name, 24)
     batch = join([example for row in rows for example in method.examples(row, renderer, settings)])
-    policy = Policy(base, load_family(base), settings, base_name="toy")
+    policy = Policy(base, load_family(base), settings, base_name="toy", scored="score" in method.NEEDS)
     values: list[float] = []
     for _ in range(15):
-        loss, weight = method.loss(settings, policy, batch)
-        loss.backward()
-        values.append(float(loss.detach()) / weight)
-        policy.optimizer.step(5e-3, weight, policy.optimizer.gradient_norm(weight))
+        loss = method.loss(settings, policy, batch)
+        loss.total.backward()
+        values.append(float(loss.total.detach()) / loss.weight)
+        policy.optimizer.step(5e-3, loss.weight, policy.optimizer.gradient_norm(loss.weight))
     assert values[-1] < 0.7 * values[0]
 
 
@@ -82,11 +83,11 @@ def test_format_reads_its_own_example(name: str) -> None:
 @pytest.mark.parametrize("name", METRICS.names())
 def test_metric_prefers_the_better_answer(name: str) -> None:
     metric = METRICS.load(name)
-    right = Answer(prompt="2+2?", expected="four", generated="four", nll=0.1, tokens=1)
-    wrong = Answer(prompt="2+2?", expected="four", generated="a horse", nll=9.0, tokens=1)
+    right = Answer(prompt="2+2?", expected="four", generated="four", nll=0.1, tokens=1, preference=1.5)
+    wrong = Answer(prompt="2+2?", expected="four", generated="a horse", nll=9.0, tokens=1, preference=-0.5)
     better, worse = metric.score(right), metric.score(wrong)
     assert better > worse if metric.HIGHER_IS_BETTER else better < worse
-    assert metric.NEEDS in ("generated", "nll")
+    assert metric.NEEDS in get_args(Need)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS.names())

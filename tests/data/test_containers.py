@@ -7,6 +7,8 @@ import json
 import random
 import tarfile
 import zipfile
+from base64 import b64decode, b64encode
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tunery.core.errors import Problem
 from tunery.data.check import check_file
+from tunery.data.unpack import read_rows
 from tunery.schemas.dataset import CheckReport
 
 RECORDS: dict[str, list[dict[str, Any]]] = {
@@ -106,6 +111,112 @@ def test_every_container_gives_the_same_rows(format: str, name: str, tmp_path: P
     assert (found.format, found.rows_accepted, found.rows_rejected) == (format, 30, 0)
     assert found.content_hash == expected.content_hash
     assert found.bytes == len(content)
+
+
+IMAGE = b64encode(
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cc`\0\0\0\x02\0\x01H\xaf\xa4q"
+    b"\0\0\0\0IEND\xaeB`\x82"
+).decode()
+PICTURE = f"data:image/png;base64,{IMAGE}"
+WITH_IMAGES: dict[str, list[dict[str, Any]]] = {
+    "sharegpt_image": [{**record, "image_path": PICTURE} for record in RECORDS["sharegpt"]],
+    "prompt_image_response": [{"prompt": f"q{n}", "image": PICTURE, "response": "a"} for n in range(30)],
+    "image_caption": [{"image": PICTURE, "caption": f"Page {n},\nof many"} for n in range(30)],
+    "preference": [{**record, "image": PICTURE} for record in RECORDS["preference"]],
+    "messages": [
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PICTURE}},
+                                                   {"type": "text", "text": f"q{n}"}]},
+                      {"role": "assistant", "content": "a"}]} for n in range(30)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("format", WITH_IMAGES)
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_container_gives_the_same_images(format: str, name: str, tmp_path: Path) -> None:
+    records = WITH_IMAGES[format]
+    if name.endswith("parquet") and format == "messages":
+        # A column has one type: content is a list in every turn.
+        answer = {"role": "assistant", "content": [{"type": "text", "text": "a"}]}
+        records = [{"messages": [record["messages"][0], answer]} for record in records]
+    expected = check(tmp_path, "a.jsonl", lines(records))
+    found = check(tmp_path, name, CONTAINERS[name](records))
+    assert (found.format, found.rows_accepted, found.images) == (format, 30, 30)
+    assert found.content_hash == expected.content_hash
+    packed = b64decode(IMAGE)
+    named = as_zip(
+        {"train.json": orjson.dumps(records).replace(PICTURE.encode(), b"i/one.png"), "i/one.png": packed}
+    )
+    assert check(tmp_path, "a.zip", named).content_hash == expected.content_hash
+
+
+_FILES = st.sampled_from(
+    [(form, name) for form in RECORDS for name in ("a.jsonl", "a.json", "b.json", "a.csv", "bom.csv")]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(file=_FILES, cuts=st.lists(st.integers(0, 10_000), max_size=40), broken=st.integers(0, 9))
+def test_however_bytes_arrive_the_rows_are_the_same(
+    file: tuple[str, str], cuts: list[int], broken: int
+) -> None:
+    form, name = file
+    content = CONTAINERS[name](RECORDS[form])
+    if broken:
+        content = content.replace(b"7", b"\xff7").replace(b"9", b"\x009", 1).replace(b'"', b"", broken - 1)
+    places = sorted({0, len(content), *(cut % len(content) for cut in cuts)})
+    pieces = [content[start:end] for start, end in pairwise(places)]
+    assert read_in(pieces, name) == read_in([content], name)
+
+
+def read_in(pieces: list[bytes], name: str) -> tuple[list[Any], str]:
+    """What a file gives whose bytes arrive in these pieces: records, and what it ended with."""
+    found: list[Any] = []
+    try:
+        for label, block in read_rows(iter(pieces), name, name, salvage=False):
+            for number in range(len(block)):
+                record = block.record(number)
+                rule = record.error and record.error.rule
+                found.append(
+                    (
+                        label,
+                        record.row,
+                        record.line,
+                        record.offset,
+                        record.raw,
+                        rule,
+                        orjson.dumps(record.value),
+                    )
+                )
+    except Problem as problem:
+        return found, orjson.dumps(problem.as_dict()).decode()
+    return found, "the end"
+
+
+@pytest.mark.parametrize("size", [1, 3, 64, 4096])
+def test_packed_files_read_in_any_pieces_give_the_same_rows(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = check(tmp_path, "a.jsonl", lines(RECORDS["messages"]))
+    monkeypatch.setattr("tunery.data.unpack.CHUNK", size)
+    for name in ("a.zip", "a.jsonl.gz", "two.zst", "a.csv.gz"):
+        content = CONTAINERS[name](RECORDS["messages"])
+        assert check(tmp_path, name, content).content_hash == expected.content_hash
+
+
+def test_many_files_in_one_archive(tmp_path: Path) -> None:
+    files = {f"part{n // 100}/{n:04}.jsonl": lines(RECORDS["alpaca"][:3]) for n in range(700)}
+    report = check(tmp_path, "many.zip", as_zip(files))
+    assert (report.format, report.rows_accepted, report.duplicates) == ("alpaca", 2100, 2097)
+    books = {f"books/{n:04}.txt": f"Book {n}.\n\nOnce upon a time".encode() for n in range(900)}
+    books["empty.txt"], books["blank.txt"] = b"", b" \n"
+    report = check(tmp_path, "books.zip", as_zip(books))
+    assert (report.format, report.rows_accepted, report.problems_by_rule) == (
+        "corpus",
+        900,
+        {"empty_text": 1},
+    )
+    assert report.problems[0].file == "books.zip/blank.txt"
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

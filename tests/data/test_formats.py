@@ -168,8 +168,8 @@ def test_messages() -> None:
     assert turns("messages", openai(("developer", "s"), ("user", parts), ("assistant", "c"))) == [
         ("system", "s"), ("user", "ab"), ("assistant", "c"),
     ]  # fmt: skip
-    image = [{"type": "image_url", "image_url": {"url": "x"}}]
-    assert refusal("messages", openai(("user", image), ("assistant", "c"))).rule == "content_not_text"
+    sound = [{"type": "input_audio", "input_audio": {"data": "x"}}]
+    assert refusal("messages", openai(("user", sound), ("assistant", "c"))).rule == "content_not_text"
     calls = {
         "messages": [
             {"role": "user", "content": "a"},
@@ -213,7 +213,13 @@ def test_one_content_has_one_form_whatever_it_came_from() -> None:
         ({"instruction": "a", "output": "b", "label": True}, "kto"),
         ({"prompt": "a", "completion": "b", "label": True}, "kto"),
         ({"prompt": "a", "response": "b"}, "prompt_completion"),
-        (gpt(("human", "a"), ("gpt", "b"), image_path="x.png"), None),
+        (gpt(("human", "a"), ("gpt", "b"), image_path="x.png"), "sharegpt_image"),
+        ({"instruction": "a", "output": "b", "image": None}, "alpaca"),
+        ({"prompt": "a", "completion": "b", "images": []}, "prompt_completion"),
+        ({"file_name": "x.png", "text": "a"}, "image_caption"),
+        ({"file_name": "book.txt", "text": "a"}, "corpus"),
+        ({"prompt": "a", "image": "x.png", "response": "b"}, "prompt_image_response"),
+        ({"prompt": "a", "image": "x.png", "chosen": "b", "rejected": "c"}, "preference"),
         ({"text": "a", "label": True}, None),
     ],
 )  # fmt: skip

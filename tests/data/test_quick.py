@@ -2,85 +2,42 @@
 
 import json
 import random
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tunery.data import check, splitter
-from tunery.data.block import GuessedBlock
+from tests.data.mangle import BITS, LAYOUTS, PLAIN, careful, mangled, rows_alike, short
+from tunery.data import native
 from tunery.data.check import check_file
+from tunery.data.content import Lines
 from tunery.data.formats.point import FORMATS, quick_of
-from tunery.data.quick import QuickReader
 from tunery.data.reader import read_blocks, read_records
-from tunery.data.record import parse
 from tunery.data.repeats import Repeats
-from tunery.data.rows import RowError, characters, encode_row
 from tunery.schemas.dataset import CheckReport
 
 QUICK = [name for name, format in FORMATS.all() if quick_of(format)]
-PLAIN: dict[str, list[Any]] = {
-    "alpaca": [
-        {"instruction": "a", "input": "", "output": 'b "quoted" é😀', "id": 3},
-        {"instruction": "", "input": "x", "output": "b", "system": None, "history": [], "source": "web", "score": 0.5},
-        {"instruction": "a", "output": "b", "system": "s", "history": [["c", "d"]]},
-    ],
-    "corpus": [{"text": "Hello: \\ \" \n"}, {"text": "a", "url": "http://x", "meta": None, "n": -7}],
-    "messages": [
-        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": '"b":'}], "id": "x\"y"},
-        {"messages": [{"role": "system", "content": "s"}, {"role": "human", "content": "a"},
-                      {"role": "model", "content": "b"}], "tools": None},
-        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "name": "x"}]},
-    ],
-    "sharegpt": [
-        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"},
-        {"id": "1", "conversations": [{"value": "a", "from": "user"}, {"from": "bard", "value": "b"}], "tools": None},
-        {"conversations": [{"from": "Human", "value": "a"}, {"from": "gpt", "value": "b"}], "tools": "[]"},
-    ],
-}  # fmt: skip
-BITS = [
-    b'"', b"\\", b"\\u0022", b"\\u0000", b"\\u00e9", b"\\ud83d\\ude00", b"\\ud800", b"\\/", b"\\n", b"\n", b"\x00",
-    b"\xff", b"\xc3\xa9", b"\xed\xa0\x80", b",", b":", b"{", b"}", b"[", b"]", b" ", b"NaN", b"1e999", b"9" * 400,
-    b'"text": "x",', b'"role":"user",', b'"id":1,', b'"\\u0069d": 2,', b'"output" : "c",', b"null", b"true", b"-0",
-]  # fmt: skip
 
 
-def careful(name: str, raw: bytes) -> tuple[bytes, int] | None:
-    """What the careful way makes of a row."""
-    value, error = parse(raw)
-    if error is not None:
-        return None
-    try:
-        row = FORMATS.load(name).read(value)
-    except RowError:
-        return None
-    return encode_row(row), characters(row)
-
-
-def reader(name: str) -> QuickReader:
-    quick = quick_of(FORMATS.load(name))
-    assert quick is not None
-    return QuickReader(quick, PLAIN[name])
+def test_the_compiled_part_was_built() -> None:
+    """Without it nothing below would be tested. `python tools/compiler.py`, then `make setup`, brings it."""
+    assert native.COMPILED is not None
+    assert set(PLAIN) == set(QUICK), "give rows of every format that has a short way"
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_plain_rows_go_the_short_way(name: str) -> None:
-    quick = reader(name)
     for record in PLAIN[name][:2]:
         for raw in (orjson.dumps(record), json.dumps(record).encode(), json.dumps(record, indent=3).encode()):
-            assert quick.read([raw]) == tuple(map(list, zip(*[careful(name, raw) or ()], strict=True)))
-    odd = orjson.dumps(PLAIN[name][-1])
-    lines, sizes = quick.read([odd])
-    assert (lines, sizes) == ([None], [0]) or (lines[0], sizes[0]) == careful(name, odd)
+            assert short(name, [raw]) == [careful(name, raw)] != [None]
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_repeated_keys_are_never_overlooked(name: str) -> None:
-    quick = reader(name)
     for record in PLAIN[name][:2]:
         raw = orjson.dumps(record)
         for key in record:
@@ -89,39 +46,147 @@ def test_repeated_keys_are_never_overlooked(name: str) -> None:
             escaped = b'"\\u%04x' % ord(key[0]) + key[1:].encode() + b'":null,'
             for extra in (again, spaced, escaped):
                 doubled = b"{" + extra + raw[1:]
-                assert quick.read([doubled])[0] == [None], doubled
-                assert careful(name, doubled) is None
+                assert short(name, [doubled]) == [None] == [careful(name, doubled)], doubled
+    deep = b'{"extra": [{"a": {"b": 1, "c": 2, "b": 3}}], ' + orjson.dumps(PLAIN[name][0])[1:]
+    assert short(name, [deep]) == [None] == [careful(name, deep)]
 
 
-def test_escaped_quotes_make_no_room_for_a_repeated_key() -> None:
-    raw = b'{"text": "\\u0022\\u0022\\u0022\\u0022", "text": "\\u0022\\u0022\\u0022\\u0022"}'
-    assert reader("corpus").read([raw])[0] == [None]
-    assert careful("corpus", raw) is None
-
-
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     name=st.sampled_from(QUICK),
-    number=st.integers(0, 2),
-    layout=st.sampled_from(["compact", "spaced", "ascii", "pretty"]),
+    number=st.integers(0, 10),
+    layout=st.sampled_from(LAYOUTS),
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(BITS), st.integers(0, 3)), max_size=3),
 )
+@example("corpus", 0, "compact", [(2, b'"text": "x",', 0)])
 def test_both_ways_end_alike(
     name: str, number: int, layout: str, changes: list[tuple[int, bytes, int]]
 ) -> None:
-    record = PLAIN[name][number % len(PLAIN[name])]
-    raw = {
-        "compact": orjson.dumps(record),
-        "spaced": json.dumps(record, ensure_ascii=False).encode(),
-        "ascii": json.dumps(record).encode(),
-        "pretty": json.dumps(record, indent=2).encode(),
-    }[layout]
-    for place, bit, dropped in changes:
-        at = place % (len(raw) + 1)
-        raw = raw[:at] + bit + raw[at + dropped :]
-    lines, sizes = reader(name).read([raw])
-    if lines[0] is not None:
-        assert (lines[0], sizes[0]) == careful(name, raw), raw
+    raw = mangled(PLAIN[name][number % len(PLAIN[name])], layout, changes)
+    rows_alike(name, [raw])
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=st.sampled_from(QUICK), field=st.integers(0, 5), value=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8,
+))  # fmt: skip
+def test_any_value_in_any_field_ends_alike(name: str, field: int, value: Any) -> None:
+    record = dict(PLAIN[name][0])
+    known = [*record, "system", "tools", "images", "history", "input", "other"]
+    record[known[field % len(known)]] = value
+    rows_alike(
+        name,
+        [
+            json.dumps(record).encode(),
+            json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+        ],
+    )
+
+
+def test_every_character_raw_and_escaped() -> None:
+    """Content that is nothing but white space is the one case left to the careful way."""
+    shown = "".join(chr(code) for code in range(1, 0x3100) if chr(code).isprintable())
+    alone = 0
+    for start in range(0, sys.maxunicode + 1, 512):
+        raws = []
+        for code in range(start, start + 512):
+            if code < 0x3400 or code % 61 == 0:
+                spelled = [
+                    chr(code).encode("utf-8", "surrogatepass"),
+                    b"\\u%04x" % code if code < 0x10000 else b"",
+                ]
+                if code >= 0x10000:
+                    high, low = divmod(code - 0x10000, 1 << 10)
+                    spelled[1] = b"\\u%04X\\u%04x" % (0xD800 + high, 0xDC00 + low)
+                raws += [b'{"text":"%s"}' % one for one in spelled] + [
+                    b'{"text":"a%sb"}' % one for one in spelled
+                ]
+        alone += sum(found is not None for found in rows_alike("corpus", raws))
+    assert alone > 50_000
+    assert short("corpus", [orjson.dumps({"text": shown})]) == [
+        careful("corpus", orjson.dumps({"text": shown}))
+    ]
+
+
+def test_every_byte_at_every_place_of_a_long_text() -> None:
+    """Texts are looked through sixteen bytes at a time."""
+    words = b"forty letters and no more than these here"
+    raws = [
+        b'{"text":"' + words[:at] + bytes([byte]) + words[at + 1 :] + b'"}'
+        for byte in (*range(0x24), 0x5C, 0x7F, 0x80, 0xC3, 0xE2, 0xF0, 0xFF)
+        for at in range(len(words))
+    ]
+    assert short("corpus", raws) == [careful("corpus", raw) for raw in raws]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_broken_sequence_of_bytes(seed: int) -> None:
+    draw = random.Random(seed)
+    edges = [0x22, 0x5C, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE,
+             0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF, 0x00, 0x1F, 0x20, 0x41]  # fmt: skip
+    raws = [
+        b'{"text":"a' + bytes(draw.choice(edges) for _ in range(draw.randrange(1, 7))) + b'z"}'
+        for _ in range(4000)
+    ]
+    rows_alike("corpus", raws)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"\n", b"\r", b" ", b"\t", b"\x0b", b"\x1c", b"\x00", b"a", b"{}", b'"\\n"', b"\xc2\x85"]
+        )
+    )
+)
+def test_lines_are_split_alike(parts: list[bytes]) -> None:
+    data = b"".join(parts)
+    compiled = native.split_lines(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "COMPILED", None)
+        plain = native.split_lines(data)
+    assert (list(compiled[0]), *compiled[1:]) == (list(plain[0]), *plain[1:])
+
+
+ELEMENT = st.recursive(
+    st.sampled_from([1, None, "x", 'q"', "}", "]", "{[", "\\", 'a\\"', "é", "\n"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["k", "}", '"', "\\"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    elements=st.lists(
+        st.dictionaries(st.sampled_from(["a", "{", '"']), ELEMENT, max_size=3) | ELEMENT, max_size=12
+    ),
+    layout=st.sampled_from(["compact", "spaced", "pretty"]),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(BITS), st.integers(0, 3)), max_size=2),
+    size=st.integers(1, 400),
+    longest=st.sampled_from([20, 1 << 20]),
+)
+def test_lists_are_split_alike(
+    elements: list[Any], layout: str, changes: list[tuple[int, bytes, int]], size: int, longest: int
+) -> None:
+    data = mangled(elements, layout, changes)
+    chunks = [data[at : at + size] for at in range(0, len(data), size)]
+
+    def found() -> tuple[list[Any], object]:
+        records = []
+        try:
+            for record in read_records(iter(chunks), "a.json", longest=longest):
+                records.append((*record[:4], record.error and record.error.rule))
+        except Exception as problem:
+            return records, repr(problem)
+        return records, None
+
+    compiled = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "COMPILED", None)
+        assert found() == compiled
 
 
 def with_and_without(
@@ -134,8 +199,7 @@ def with_and_without(
     for number in range(2):
         with monkeypatch.context() as patch:
             if number:
-                patch.setattr(check, "quick_of", lambda format: None)
-                patch.setattr(splitter.ArraySplitter, "_learn_border", lambda self, start: None)
+                patch.setattr(native, "COMPILED", None)
             rows, refused = taken[number], bad[number]
             report = check_file(path, on_rows=lambda lines, _, r=rows: r.extend(lines), on_bad=refused.append)
         reports.append(report.model_copy(update={"seconds": 0}))
@@ -174,13 +238,11 @@ def test_files_end_alike_either_way(
     assert len(taken) == quick.rows_accepted
 
 
-def test_guesses_are_made_and_wrong_ones_put_right() -> None:
-    rows = [{"text": f"row {number}", "more": [{"text": "}, {"}]} for number in range(3000)]
-    rows[1500] = {"else": 1, "text": "its first key is another"}  # type: ignore[assignment]
+def test_elements_are_told_apart_by_compiled_code() -> None:
+    rows = [{"text": f'row {number} }}, {{ "', "more": [{"text": "}, {"}]} for number in range(3000)]
     content = orjson.dumps(rows)
     parts = [content[at : at + 20_000] for at in range(0, len(content), 20_000)]
-    blocks = [type(block) for block in read_blocks(iter(parts), "a.json")]
-    assert GuessedBlock in blocks
+    assert max(map(len, read_blocks(iter(parts), "a.json"))) > 100
     found = list(read_records(iter(parts), "a.json"))
     assert [record.value for record in found] == rows
     assert [record.row for record in found] == list(range(1, 3001))
@@ -188,13 +250,16 @@ def test_guesses_are_made_and_wrong_ones_put_right() -> None:
 
 
 def test_repeats_are_counted_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lines() -> Iterator[bytes]:
-        yield from (b"row %d" % (number % 700) for number in range(1000))
-
-    for held in (1 << 20, 64):
-        monkeypatch.setattr("tunery.data.repeats.HELD", held)
-        repeats = Repeats()
-        for line in lines():
-            repeats.add([line])
-        assert repeats.count() == 300
-        repeats.close()
+    for compiled in (native.COMPILED, None):
+        monkeypatch.setattr(native, "COMPILED", compiled)
+        for held in (1 << 20, 64):
+            monkeypatch.setattr("tunery.data.repeats.HELD", held)
+            repeats = Repeats()
+            for number in range(0, 1000, 10):
+                repeats.add(
+                    native.hash_rows(
+                        Lines.of([b"row %d" % (one % 700) for one in range(number, number + 10)])
+                    )
+                )
+            assert repeats.count() == 300
+            repeats.close()

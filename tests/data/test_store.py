@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunery.blobs.local import LocalBlobs
 from tunery.blobs.point import BLOBS
 from tunery.core.errors import Problem
+from tunery.data import content as contents
 from tunery.data import store
 from tunery.data.arrow import read_arrow, to_arrow, write_arrow
 from tunery.data.rows import Conversation, Message, Row, Text, characters, decode_row, encode_row
@@ -40,13 +40,13 @@ def keep(blobs: LocalBlobs, rows: Sequence[Row], scratch: Path | None = None) ->
 
 
 def stored(blobs: LocalBlobs) -> set[str]:
-    return {path.name for path in blobs.folder.rglob("*") if path.is_file()}
+    return {path.name for path in blobs.folder.rglob("*") if path.is_file() and path.name != "lock"}
 
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "FRAME_BYTES", 500)
-    monkeypatch.setattr(store, "SHARD_BYTES", 4000)
+    monkeypatch.setattr(contents, "PIECE_BYTES", 4000)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -80,27 +80,83 @@ def test_equal_versions_share_their_bytes(blobs: LocalBlobs, tmp_path: Path) -> 
     assert len(shared) >= len(VersionReader(blobs, first).manifest.shards) - 1
 
 
-def test_a_row_is_found_without_unpacking_the_rest(
-    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_is_found_without_reading_the_rest(blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(1)
     rows = [Text("".join(draw.choices("abcdef ", k=2000))) for _ in range(2000)]
     version = VersionReader(blobs, keep(blobs, rows))
-    unpacked: list[int] = []
-
-    class Counting:
-        def __init__(self) -> None:
-            self._real = zstandard_decompressor()
-
-        def decompress(self, frame: bytes) -> bytes:
-            raw = self._real.decompress(frame)
-            unpacked.append(len(raw))
-            return raw
-
-    zstandard_decompressor = zstandard.ZstdDecompressor
-    monkeypatch.setattr(zstandard, "ZstdDecompressor", Counting)
+    assert version.rows(0, 1) == rows[:1]
+    before = _bytes_read()
     assert version.rows(1500, 10) == rows[1500:1510]
-    assert sum(unpacked) <= 2 * (store.FRAME_BYTES + 2100)
+    assert list(map(decode_row, version.pick([1999]))) == [rows[1999]]
+    assert _bytes_read() - before <= 4 * (store.FRAME_BYTES + 2100)
+
+
+def _bytes_read() -> int:
+    """By this process, from files of any kind."""
+    return int(Path("/proc/self/io").read_text().partition("rchar:")[2].split()[0])
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_rows_are_stored_alike_however_they_come(blobs: LocalBlobs) -> None:
+    """By a check, which hashes them on the way, or in any other portions."""
+    rows = [encode_row(row) for row in some_rows(300)]
+    size = sum(map(len, rows))
+    hashed = contents.Content()
+    digests: list[str] = []
+    for step in (1, 7, 300):
+        with VersionWriter(blobs) as writer:
+            for at in range(0, 300, step):
+                writer.append(rows[at : at + step], 0)
+            digests.append(writer.finish("hash", "corpus", "text"))
+    with VersionWriter(blobs) as writer:
+        for at in range(0, 300, 13):
+            for part in hashed.add(contents.Lines.of(rows[at : at + 13])):
+                writer.append(part, 0)
+        for part in hashed.finish():
+            writer.append(part, 0)
+        digests.append(writer.finish("hash", "corpus", "text"))
+    assert len(set(digests)) == 1
+    assert hashed.hash == contents.content_hash(rows)
+    assert len(VersionReader(blobs, digests[0]).manifest.shards) in range(size // 4100, size // 4000 + 2)
+    for shard in VersionReader(blobs, digests[0]).manifest.shards:
+        with blobs.open(shard.digest) as file:
+            assert hashlib.sha256(file.read()).hexdigest() == shard.digest
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_lines_are_a_sequence() -> None:
+    rows = [encode_row(row) for row in some_rows(40)]
+    lines = contents.Lines.of(rows)
+    assert list(lines) == rows
+    assert [lines[number] for number in range(-40, 40)] == rows + rows
+    assert lines[3:30:4] == rows[3:30:4]
+    parts = list(contents.Content().add(lines))
+    assert [row for part in parts for row in part] == rows
+    assert len(parts) > 1
+    assert [part[len(part) - 1] for part in parts] == [list(part)[-1] for part in parts]
+
+
+def test_a_file_is_taken_whole(blobs: LocalBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for elsewhere in (False, True):
+        path = tmp_path / "made"
+        path.write_bytes(b"rows %d" % elsewhere)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if elsewhere:
+            real = Path.stat
+
+            def other_disk(path: Path, real: Callable[..., os.stat_result] = real, **more: bool) -> object:
+                found = real(path, **more)
+                return os.stat_result((*found[:2], found[2] + (path.name == "made"), *found[3:]))
+
+            monkeypatch.setattr(Path, "stat", other_disk)
+        blobs.take_file(path, digest)
+        assert not path.exists()
+        with blobs.open(digest) as file:
+            assert file.read() == b"rows %d" % elsewhere
+    again = tmp_path / "again"
+    again.write_bytes(b"rows 0")
+    blobs.take_file(again, hashlib.sha256(b"rows 0").hexdigest())
+    assert not again.exists()
 
 
 @pytest.mark.usefixtures("small_pieces")

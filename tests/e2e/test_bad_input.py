@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 
 from tests.jobs.house import alpaca, bare_model
 from tests.served import Done, Served, server, tunery
+from tunery.core.errors import Problem
 
 pytestmark = pytest.mark.e2e
 TABLES = (
@@ -76,7 +77,7 @@ def said_well(done: Done, code: str, exit_code: int = 1) -> dict[str, Any]:
     ]
     assert done.stderr.count("Error: ") == 1
     assert problem["message"] in done.stderr
-    assert problem["cure"] in done.stderr
+    assert Problem.from_dict(problem).cli_cure in done.stderr
     return problem
 
 
@@ -185,7 +186,8 @@ def test_a_file_that_is_no_data_leaves_its_reason_and_nothing_else(served: Serve
     counts, _ = inside(served)
     said_well(served.tunery("data", "import", filename, "--name", filename, "--json"), code)
     after, files = inside(served)
-    assert [name for name in files if name.startswith("uploads/")] == []
+    kept = [name for name in files if name.startswith("uploads/")]
+    assert len(kept) == (code in ("rows_rejected", "json_broken", "format_unknown", "no_rows"))
     assert [name for name in files if name.startswith("blobs/incoming/")] == []
     assert after["dataset_version"] == counts["dataset_version"] + 1
     version = call(served, "GET", f"/api/v1/datasets/{filename}").json()["latest"]
@@ -197,6 +199,7 @@ def test_a_file_that_is_no_data_leaves_its_reason_and_nothing_else(served: Serve
     # The name is not burnt: good rows make its next version.
     assert served.tunery("data", "import", "few.jsonl", "--name", filename).returncode == 0
     assert call(served, "GET", f"/api/v1/datasets/{filename}").json()["latest"]["version"] == 2
+    assert [name for name in inside(served)[1] if name.startswith("uploads/")] == []
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_an_upload_that_finds_no_room(tmp_path: Path) -> None:
     small = alpaca(tmp_path / "small.jsonl", 150)
     with small_disk(tmp_path / "data", "12m") as data, server(tmp_path) as served:
         done = served.tunery("data", "import", large, "--name", "large", "--json")
-        assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "disk_full"), done
+        assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "no_room"), done
         assert os.listdir(data / "uploads") == []
         assert json.loads(served.tunery("data", "list", "--json").stdout)["data"] == []
         # There is room for the upload, not for its rows as well.

@@ -21,6 +21,8 @@ class Whole:
 
     folder: Path
     port: int
+    settings: dict[str, str] = field(default_factory=dict)
+    """More of the server's environment."""
     process: "subprocess.Popen[str] | None" = None
     clients: list[Client] = field(default_factory=list)
 
@@ -45,6 +47,7 @@ class Whole:
                 "TUNERY_HEARTBEAT_SECONDS": "0.5",
                 "TUNERY_LEASE_SECONDS": "2",
                 "TUNERY_ENGINE_THREADS": "1",
+                **self.settings,
             },
             stdout=subprocess.PIPE,
             text=True,

@@ -90,6 +90,17 @@ def manifest(checkpoint: Path) -> dict[str, Any]:
     return read_json(checkpoint / "manifest.json")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Of torch in the tests' own process: several that wait for each other starve on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
     with pytest.MonkeyPatch.context() as patch:

@@ -1,12 +1,10 @@
 """Every example is met exactly once an epoch, in an order that the seed decides."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunery.engine.batches import plan_epoch
-from tunery.engine.optim import learning_rate
 
 
 @given(
@@ -41,10 +39,10 @@ def test_epochs_differ() -> None:
     assert first != second
 
 
-@pytest.mark.parametrize(("kind", "end"), [("linear", 0.1), ("cosine", 0.0245), ("constant", 1.0)])
-def test_learning_rate_rises_then_falls(kind: str, end: float) -> None:
-    rates = [learning_rate(kind, 1.0, 0.2, step, 50) for step in range(50)]  # pyright: ignore[reportArgumentType]
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[9] == rates[10] == 1.0
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-4] == pytest.approx(end, abs=0.01)
+@given(count=st.integers(1, 40), batch_size=st.integers(2, 5), pack_to=st.sampled_from([None, 64]))
+@settings(max_examples=40, deadline=None)
+def test_no_batch_is_smaller_than_asked(count: int, batch_size: int, pack_to: int | None) -> None:
+    lengths = np.random.default_rng(count).integers(20, 64, count)
+    plan = plan_epoch(lengths, seed=0, epoch=0, batch_size=batch_size, pack_to=pack_to, at_least=2)
+    assert sorted(index for group in plan for index in group) == list(range(count))
+    assert all(len(group) >= min(2, count) for group in plan)

@@ -90,7 +90,7 @@ def test_linear_nll_has_the_gradients_of_autograd(even: bool) -> None:
     shape = torch.randn(200, 16), torch.randn(50, 16), torch.randn(50)
     weights = torch.full((200,), 0.5) if even else torch.rand(200) - 0.5
     ours = [tensor.clone().requires_grad_() for tensor in shape]
-    (linear_nll(*ours, targets) * weights).sum().backward()
+    (linear_nll(*ours, targets, even=even) * weights).sum().backward()
     plain = [tensor.clone().requires_grad_() for tensor in shape]
     logits = torch.nn.functional.linear(*plain)
     (torch.nn.functional.cross_entropy(logits, targets, reduction="none") * weights).sum().backward()
@@ -103,5 +103,5 @@ def test_linear_nll_has_the_gradients_of_autograd(even: bool) -> None:
 def test_batches_hold_no_padding() -> None:
     rows = examples()
     batch: Batch = join(rows)
-    assert len(batch.tokens_T) == sum(batch.lengths) == sum(len(row.tokens) for row in rows)
+    assert len(batch.tokens_T) == sum(map(sum, batch.shapes)) == sum(len(row.tokens) for row in rows)
     assert batch.supervised == sum(sum(row.supervised) for row in rows)

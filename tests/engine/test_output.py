@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.engine.conftest import Engines, damage, events, losses
 from tests.engine.test_resume import checkpoints
 from tests.toys import attempt, evaluation, toy_conversations, toy_model
+from tunery.core.files import read_json
 from tunery.data.rows import Conversation, Message
 from tunery.engine.policy import Policy
 from tunery.methods.sft import Settings
@@ -57,6 +58,7 @@ def test_output_is_in_the_dtype_of_the_base(engines: Engines, tmp_path: Path, dt
     folder = attempt(tmp_path / "run", base, finetuning_type="full", epochs=1, batch_size=16)
     assert engines.run(folder)["output_kind"] == "full"
     assert inspect_folder(folder.output).dtype == dtype
+    assert read_json(folder.output / "config.json")["dtype"] == dtype
     assert inspect_folder(folder.output).parameters == inspect_folder(base).parameters
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import Engines, damage, events, kill_hard, losses
-from tests.toys import attempt
+from tests.toys import attempt, toy_conversations
 from tunery.core.attempt import AttemptFolder
 
 SHORT = {
@@ -31,7 +31,7 @@ def checkpoints(folder: AttemptFolder) -> list[Path]:
 
 @pytest.mark.parametrize("packing", [False, True], ids=["rows", "packed"])
 @pytest.mark.parametrize("kind", ["lora", "full"])
-@pytest.mark.parametrize("method", ["sft", "pretrain"])
+@pytest.mark.parametrize("method", ["sft", "pretrain", "dpo", "kto", "orpo", "reward"])
 def test_killed_and_resumed_equals_undisturbed(
     engines: Engines, base: Path, tmp_path: Path, method: str, kind: str, packing: bool
 ) -> None:
@@ -59,6 +59,33 @@ def test_killed_and_resumed_equals_undisturbed(
     assert {**before, **after} == expected, f"killed at step {step}"
     assert {n: v for n, v in before.items() if n in after} == {n: after[n] for n in before if n in after}
     assert weights_of(resumed) == weights_of(whole), f"killed at step {step}"
+
+
+def test_noise_and_early_stopping_resume_exactly(engines: Engines, base: Path, tmp_path: Path) -> None:
+    settings = {
+        **SHORT,
+        "epochs": 4,
+        "lora_dropout": 0.1,
+        "lora_rslora": True,
+        "neftune": 5.0,
+        "eval_steps": 2,
+        "early_stopping": True,
+        "early_stopping_threshold": 10.0,
+        "early_stopping_patience": 5,
+        "lr_cosine_waves": 1.5,
+        "packing": True,
+    }
+    held = toy_conversations(4, 9)
+    whole = attempt(tmp_path / "whole", base, validation=held, **settings)
+    assert engines.run(whole)["steps"] == 12
+    killed = attempt(tmp_path / "killed", base, validation=held, **settings)
+    engines.run_until(killed, random.randint(5, 11), kill_hard)
+    resumed = attempt(
+        tmp_path / "resumed", base, number=2, validation=held, resume_from=checkpoints(killed), **settings
+    )
+    assert engines.run(resumed)["steps"] == 12
+    assert {**losses(killed), **losses(resumed)} == losses(whole)
+    assert weights_of(resumed) == weights_of(whole)
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(

@@ -77,8 +77,8 @@ def test_a_method_explains_its_settings_and_recommends_good_ones(name: str) -> N
 @pytest.mark.parametrize("name", METRICS.names())
 def test_a_metric_gives_a_number_that_prefers_the_right_answer(name: str) -> None:
     metric = METRICS.load(name)
-    right = metric.score(Answer("Two and two?", "four", "four", nll=0.1, tokens=2))
-    wrong = metric.score(Answer("Two and two?", "four", "never", nll=9.0, tokens=2))
+    right = metric.score(Answer("Two and two?", "four", "four", nll=0.1, tokens=2, preference=1.5))
+    wrong = metric.score(Answer("Two and two?", "four", "never", nll=9.0, tokens=2, preference=-0.5))
     assert (right > wrong) if metric.HIGHER_IS_BETTER else (right < wrong)
     for odd in (Answer("", "", "", nll=0.0, tokens=0), Answer("a", "b", "", nll=1e6, tokens=1)):
         assert math.isfinite(metric.score(odd))

@@ -1,5 +1,6 @@
 """An engine that only counts: enough to test everything that happens around one.
 
+An evaluation takes a step's time for each of `evaluate.max_rows` rows, which the base gets wrong and the tuned right.
 Step n has the loss 1 / n. It checkpoints every fifth step and goes on from the furthest it is given.
 `settings.max_steps` says how many steps there are; a base model named `crash` ends it at once.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import now_us
-from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
+from tunery.schemas.engine import EngineInput, EngineSpec, EvaluatedRow, EvaluationResult, Score, TrainResult
 
 STEP_SECONDS = 0.02
 
@@ -21,6 +22,9 @@ def main() -> None:
     folder = AttemptFolder(Path(sys.argv[1]))
     spec = EngineSpec.model_validate(folder.read_spec())
     inputs = EngineInput.model_validate(folder.read_attempt())
+    if inputs.kind == "evaluate":
+        judge(folder, spec, inputs)
+        return
     if spec.resolved.spec.base_model == "crash":
         sys.exit("the base model is cursed")
     wants_end: list[str] = []
@@ -65,6 +69,38 @@ def main() -> None:
         (folder.output / "model.safetensors").write_bytes(b"weights")
     result = TrainResult(status=status, steps=step, output="output" if kept else None)  # pyright: ignore[reportArgumentType]
     tell("finished", status=status)
+    folder.write_result(result.model_dump())
+
+
+def judge(folder: AttemptFolder, spec: EngineSpec, inputs: EngineInput) -> None:
+    rows, seq = spec.resolved.spec.evaluate.max_rows, 0
+
+    def tell(type: str, **fields: object) -> None:
+        nonlocal seq
+        seq += 1
+        common = {"v": 1, "seq": seq, "attempt": inputs.attempt, "step": 0, "time": now_us()}
+        folder.append_event({**common, "type": type, **fields})
+
+    tell("started", steps=0, rows=rows)
+    for done in range(1, rows + 1):
+        time.sleep(STEP_SECONDS)
+        tell("progress", stage="base model answers", done=done, total=rows)
+    scored = [
+        EvaluatedRow(
+            row=n,
+            prompt=f"What is {n}?",
+            expected="It.",
+            base_answer="over and over " * 200,
+            tuned_answer="It.",
+            base={"exact_match": 0},
+            tuned={"exact_match": 1},
+        )
+        for n in range(rows)
+    ]
+    folder.write_rows([row.model_dump() for row in scored])
+    scores = [{"exact_match": Score(mean=mean, low=mean, high=mean, rows=rows)} for mean in (0, 1)]
+    result = EvaluationResult(status="succeeded", rows=rows, base=scores[0], tuned=scores[1])
+    tell("finished", status="succeeded")
     folder.write_result(result.model_dump())
 
 

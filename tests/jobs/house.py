@@ -21,8 +21,9 @@ from tunery.core.folder import DataFolder
 from tunery.core.process import ProcessIdentity
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import open_database, reading, writing
+from tunery.schemas.dataset import ImportOptions
 from tunery.schemas.run import RunDetail, RunSpec
-from tunery.services import datasets, runs
+from tunery.services import imports, runs
 from tunery.services.context import Context
 from tunery.services.tokens import first_start
 
@@ -76,6 +77,7 @@ class House:
             "TUNERY_ENGINE_COMMAND": json.dumps(self.settings.engine_command),
             "TUNERY_HEARTBEAT_SECONDS": str(self.settings.heartbeat_seconds),
             "TUNERY_LEASE_SECONDS": str(self.settings.lease_seconds),
+            "TUNERY_DATABASE_URL": self.settings.database_url,
         }
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
@@ -89,14 +91,8 @@ class House:
 
     def import_rows(self, name: str, file: Path, **options: Any) -> None:
         with self.context() as ctx:
-            datasets.import_file(
-                ctx,
-                name=name,
-                source=file,
-                filename=file.name,
-                format=None,
-                accept_bad_rows=options.get("accept_bad_rows", False),
-                publish=options.get("publish", True),
+            imports.import_file(
+                ctx, name=name, source=file, filename=file.name, options=ImportOptions(**options)
             )
 
     def submit(self, model: Path, steps: int, **changes: Any) -> str:
@@ -136,18 +132,28 @@ class House:
         self.wait(f"step {step}", lambda: self.run(run).progress.step >= step)
 
     def freeze(self, worker: subprocess.Popen[bytes]) -> None:
-        """SIGSTOP, at a moment when it doesn't hold SQLite's one write lock: then everyone would stand still."""
+        """SIGSTOP, at a moment when it doesn't hold the one write lock: then everyone would stand still."""
         while True:
             worker.send_signal(signal.SIGSTOP)
-            with sqlite3.connect(self.settings.folder / "tunery.db", timeout=0) as probe:
-                try:
-                    probe.execute("BEGIN IMMEDIATE")
-                    return
-                except sqlite3.OperationalError:
-                    worker.send_signal(signal.SIGCONT)
-                    time.sleep(0.01)
-                finally:
-                    probe.rollback()
+            if self._may_write():
+                return
+            worker.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+
+    def _may_write(self) -> bool:
+        if self.engine.dialect.name == "postgresql":
+            with reading(self.engine) as connection:
+                held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+                mine = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+                return connection.exec_driver_sql(held + mine).scalar() == 0
+        with sqlite3.connect(self.settings.folder / "tunery.db", timeout=0) as probe:
+            try:
+                probe.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError:
+                return False
+            finally:
+                probe.rollback()
 
     def log(self) -> str:
         path = self.folder / "worker.log"

@@ -1,4 +1,4 @@
-"""Stands between a client and a server and breaks every connection after so many bytes of answer."""
+"""Stands between a client and a server and breaks every connection after so many bytes of answer, or of question."""
 
 import socket
 import threading
@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 class CuttingProxy:
     """`cuts` counts the broken connections; each next one may carry `more` bytes more, so that all ends well."""
 
-    def __init__(self, url: str, first: int, more: int) -> None:
+    def __init__(self, url: str, first: int, more: int, asked: bool) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         assert parts.port is not None
         self._target = (parts.hostname, parts.port)
         self._limit, self._more = first, more
+        self._asked = asked
         self.cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -39,8 +40,8 @@ class CuttingProxy:
             far = socket.create_connection(self._target)
             limit, self._limit = self._limit, self._limit + self._more
             for work in (
-                lambda a=near, b=far: self._pass(a, b, None),
-                lambda a=far, b=near, n=limit: self._pass(a, b, n),
+                lambda a=near, b=far, n=limit: self._pass(a, b, n if self._asked else None),
+                lambda a=far, b=near, n=limit: self._pass(a, b, None if self._asked else n),
             ):
                 thread = threading.Thread(target=work)
                 thread.start()
@@ -62,8 +63,8 @@ class CuttingProxy:
 
 
 @contextmanager
-def cutting_proxy(url: str, *, first: int, more: int) -> Iterator[CuttingProxy]:
-    proxy = CuttingProxy(url, first, more)
+def cutting_proxy(url: str, *, first: int, more: int, asked: bool = False) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(url, first, more, asked)
     try:
         yield proxy
     finally:

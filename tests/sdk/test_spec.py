@@ -34,3 +34,11 @@ def test_the_wrong_field_is_named(fields: dict, said: str) -> None:
     assert caught.value.code == "spec_invalid"
     assert caught.value.message.startswith(said)
     assert caught.value.where.field is not None
+
+
+def test_a_dataset_version_is_written_as_it_is_shown() -> None:
+    spec = to_spec({"base_model": "b", "data": "orders@2", "evaluate": {"dataset": "held-out@1"}})
+    assert spec.data.train[0].label == "orders@2"
+    assert (spec.data.train[0].dataset, spec.data.train[0].version) == ("orders", 2)
+    assert spec.evaluate.dataset is not None
+    assert spec.evaluate.dataset.label == "held-out@1"

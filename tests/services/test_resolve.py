@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.jobs.house import bare_model
+from tunery.core.error_kinds import KINDS
 from tunery.core.errors import Problem
 from tunery.models.folder import inspect_folder
 from tunery.schemas.run import ResolvedSpec, RunSpec
@@ -42,6 +43,19 @@ def code_of(ask: Any, **fields: Any) -> tuple[str, str | None]:
     assert caught.value.message
     assert caught.value.cure
     return caught.value.code, caught.value.where.setting
+
+
+def test_rows_with_images_are_refused_before_a_run(asked: Any) -> None:
+    pictures = DataFacts("pictures@1", "sharegpt_image", "conversation", 120, "3" * 64, images=True)
+    with pytest.raises(Problem) as caught:
+        asked(train=pictures)
+    assert caught.value.code == "images_not_learnt"
+    assert "shows images; sft reads text alone" in caught.value.message
+    assert "sharegpt" in caught.value.cure
+    assert "image" not in caught.value.cure.partition(":")[2]
+    assert code_of(asked, validation=pictures, settings={"eval_steps": 1})[0] == "images_not_learnt"
+    captions = DataFacts("captions@1", "image_caption", "captioned", 120, "4" * 64, images=True)
+    assert code_of(asked, train=captions)[0] == "format_not_for_method"
 
 
 def test_every_value_has_an_origin(asked: Any) -> None:
@@ -113,3 +127,58 @@ def test_nonsense_is_refused_where_it_stands(
 def test_out_of_range_is_taken_from_who_insists(asked: Any) -> None:
     found = asked(settings={"learning_rate": 0.1}, allow_out_of_range=True)
     assert found.spec.settings["learning_rate"] == 0.1
+
+
+def test_everything_wrong_is_told_at_once_each_at_its_place(asked: Any) -> None:
+    wrong = {"epochs": 0, "learning_rate": 0.1, "batch_size": "many", "lorra": 1, "eval_steps": 5}
+    with pytest.raises(Problem) as caught:
+        asked(train=TEXTS, settings=wrong)
+    told = {part.where.setting or part.where.field: part for part in caught.value.parts}
+    assert set(told) == {*wrong, "data"}
+    assert told["epochs"].message == "epochs can't be 0: it takes a whole number of at least 1."
+    assert told["epochs"].cure == "Correct it, or leave it out: it is 3 then."
+    assert told["learning_rate"].message == "learning_rate = 0.1 is outside 0.00001 … 0.001."
+    assert "lora_rank" in told["lorra"].cure
+
+
+def test_a_wrong_setting_doesn_t_make_others_look_wrong(asked: Any) -> None:
+    wrong = {"validation_split_ratio": "half", "train_data_split_seed": 3, "eval_steps": 2}
+    with pytest.raises(Problem) as caught:
+        asked(settings=wrong)
+    assert [part.where.setting for part in caught.value.parts] == ["validation_split_ratio"]
+
+
+def test_several_problems_survive_being_stored(asked: Any) -> None:
+    with pytest.raises(Problem) as caught:
+        asked(settings={"epochs": 0, "seed": -1})
+    stored = caught.value.as_dict()
+    assert Problem.from_dict(stored).as_dict() == stored
+    assert len(stored["errors"]) == 2
+
+
+def test_only_what_the_command_line_is_told_names_its_commands() -> None:
+    only_there = {
+        "not_authenticated",  # a token can be had nowhere else
+        "no_server",
+        "needs_server",  # these arise in training without a server
+        "out_folder_taken",
+        "resume_differs",
+        "attempt_folder_invalid",
+    }
+    asked = {code: kind.cure for code, kind in KINDS.items() if kind.status < 500}
+    assert {code for code, cure in asked.items() if "`tunery" in cure or "`--" in cure} <= only_there
+
+
+def test_the_outlook_counts_rows_and_steps(asked: Any) -> None:
+    settings = {"epochs": 2, "batch_size": 8, "gradient_accumulation_steps": 2, "validation_split_ratio": 0.1}
+    found = asked(settings=settings).outlook.model_dump()
+    assert found == {
+        "rows": 108,
+        "validation_rows": 12,
+        "held_out_rows": 0,
+        "rows_per_step": 16,
+        "steps": 14,
+        "rough": False,
+    }
+    assert asked(settings={"max_steps": 3}).outlook.steps == 3
+    assert asked(settings={"packing": True}).outlook.rough

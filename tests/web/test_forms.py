@@ -53,7 +53,7 @@ def test_bad_rows_are_named_and_can_be_had_back(window: Open, tmp_path: Path) ->
     with page.expect_download() as download:
         page.get_by_role("link", name="Bad rows as JSONL").click()
     assert '{\\"instruction\\": 3' in Path(download.value.path()).read_text()
-    page.get_by_role("button", name="Publish version 1").click()
+    page.get_by_role("button", name="Publish bad-rows@1").click()
     expect(page.locator("dl.stats .badge")).to_have_text("Published")
     page.get_by_role("button", name="Delete the dataset").click()
     page.locator("#delete").get_by_role("button", name="Delete the dataset").click()
@@ -105,7 +105,47 @@ def test_a_wrong_value_is_named_at_its_field(window: Open, colours: str) -> None
     expect(page.locator("#start")).to_be_enabled()
     page.uncheck("#allow_out_of_range")
     page.fill("#set-learning_rate", "much")
-    expect(field).to_contain_text("learning_rate = much")
+    expect(field).to_contain_text("learning_rate can't be much: it takes a number")
+
+
+def test_the_check_tells_what_would_happen_and_what_would_not(window: Open, colours: str) -> None:
+    page = window().open(f"/runs/new?dataset={colours}")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    check = page.locator("#check")
+    for text in (
+        "200 rows of colours@1, 3 times",
+        "75, of 8 rows each",
+        "none: nothing is measured while it learns",
+        "none: base and tuned model won't be compared",
+        "nothing is published by itself",
+        "that “Supervised fine-tuning” recommends for lora training",
+    ):
+        expect(check).to_contain_text(text)
+    page.select_option("#evaluate", colours)
+    page.check("#publish")
+    page.fill("#name", "told")
+    expect(check).to_contain_text("200 held-out rows of colours@1")
+    expect(check).to_contain_text("as the next version of told")
+
+
+def test_all_wrong_values_are_named_at_once_each_at_its_field(window: Open, colours: str) -> None:
+    page = window(expected=("422",)).open(f"/runs/new?dataset={colours}")
+    expect(page.locator("#check-badge")).to_have_text("Fits")
+    page.fill("#set-learning_rate", "0.5")
+    page.fill("#set-epochs", "0")
+    page.locator("summary", has_text="Schedule").click()
+    page.fill("#set-weight_decay", "-1")
+    for name, text in (
+        ("learning_rate", "outside"),
+        ("epochs", "at least 1"),
+        ("weight_decay", "at least 0"),
+    ):
+        expect(page.locator(f"[data-setting={name}] .error")).to_contain_text(text)
+    expect(page.locator("#check")).to_contain_text("3 things to correct")
+    expect(page.locator("#run-form")).not_to_contain_text("`tunery")
+    page.fill("#set-epochs", "2")
+    expect(page.locator("[data-setting=epochs] .error")).to_be_hidden()
+    expect(page.locator("#check")).to_contain_text("2 things to correct")
 
 
 def test_full_training_hides_what_belongs_to_the_adapter(window: Open, colours: str) -> None:

@@ -59,4 +59,4 @@ def test_from_rows_to_an_answer(window: Open, tmp_path: Path) -> None:
         assert page.locator(".turn.assistant:not(.bad)").count() == 2
         page = window(own).open("/models/colours")
         expect(page.locator(".lineage")).to_contain_text("toy")
-        expect(page.locator("main")).to_contain_text("exact_match")
+        expect(page.locator("main")).to_contain_text("Exact match")

@@ -29,6 +29,68 @@ def test_the_curve_grows_and_the_run_ends_by_itself(window: Open, client: Client
     assert page.is_checked("#log-axis")
 
 
+def test_the_evaluation_tells_its_row_on_the_page_and_long_answers_are_folded(
+    window: Open, client: Client, colours: str
+) -> None:
+    spec = {
+        "name": "judged",
+        "base_model": "tunery-starter",
+        "data": colours,
+        "settings": {"max_steps": 2, "finetuning_type": "full"},
+        "evaluate": {"dataset": colours, "max_rows": 200},
+    }
+    run = client.runs.create(spec).id
+    page = window().open(f"/runs/{run}")
+    head = page.locator("#run-head")
+    expect(head).to_contain_text("Base model answers: row ", timeout=30_000)
+    stage = next(one for one in client.runs.get(run).stages if one.name == "evaluate")
+    assert (stage.state, stage.doing, stage.total) == ("running", "base model answers", 200)
+    assert 0 < stage.done <= 200
+    expect(head.locator(".badge").first).to_have_text("Succeeded", timeout=30_000)
+    expect(head).not_to_contain_text("row ")
+    page.get_by_role("link", name="Evaluation").click()
+    folded = page.locator("#eval-rows details.long").first
+    expect(folded.get_by_text("Show all 2,800 characters")).to_be_visible()
+    short = folded.bounding_box()
+    folded.locator("summary").click()
+    long = folded.bounding_box()
+    assert short is not None
+    assert long is not None
+    assert long["height"] > 2 * short["height"]
+    folded.get_by_text("Show less").click()
+
+
+def test_a_published_run_links_its_model_and_offers_what_isn_t_published(
+    window: Open, client: Client, colours: str
+) -> None:
+    run = start_run(client, colours, "gives", 12)
+    page = window().open(f"/runs/{run}")
+    page.locator("#do-publish").click(timeout=30_000)
+    dialog = page.locator("#ask-publish")
+    assert [text.partition(" (")[0] for text in dialog.locator("option").all_inner_texts()] == [
+        "Final, step 12",
+        "Checkpoint of step 10",
+        "Checkpoint of step 5",
+    ]
+    page.wait_for_timeout(1500)  # the end of the run renews the head, but not under an open dialog
+    dialog.get_by_role("button", name="Publish").click()
+    page.wait_for_url("**/models/gives#v1", timeout=30_000)
+    expect(page.locator("#v1")).to_contain_text("gives #1, step 12")
+    page.goto(page.url.partition("/models")[0] + f"/runs/{run}")
+    expect(page.locator("#to-model")).to_have_attribute("href", "/models/gives#v1")
+    page.get_by_role("link", name="Settings").click()
+    rows = page.locator("tbody tr")
+    expect(rows.first.locator(".tag")).to_have_text("yours")
+    expect(page.locator("table").first).to_contain_text("weight_decay")
+    expect(page.locator("table").first).not_to_contain_text("lora_rank")
+    page.get_by_role("button", name="Publish a checkpoint").click()
+    assert "Final" not in page.inner_text("#ask-publish")
+    page.fill("#publish-name", "early")
+    page.select_option("#publish-step", "5")
+    page.locator("#ask-publish").get_by_role("button", name="Publish").click()
+    page.wait_for_url("**/models/early#v1", timeout=30_000)
+
+
 def test_stop_and_keep_asks_first(window: Open, client: Client, colours: str) -> None:
     run = start_run(client, colours, "stops", 5000)
     page = window().open(f"/runs/{run}")

@@ -80,7 +80,7 @@ class Guard:
 
     def _limit(self, path: str) -> tuple[int, Problem]:
         """How many bytes a body may have there, and what to say when it has more."""
-        if path in self._upload_paths:
+        if path in self._upload_paths or f"{path.rpartition('/')[0]}/*" in self._upload_paths:
             return self._upload_limit + FORM_OVERHEAD, Problem("too_large", limit=self._upload_limit)
         return BODY_LIMIT, Problem("body_too_large", limit=BODY_LIMIT)
 

@@ -5,7 +5,8 @@ It knows no route. Other surfaces (`/v1`, the console) hand in their own way to 
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from tunery.core.errors import Problem, Where
 from tunery.core.files import is_disk_full
 from tunery.core.ids import new_id
 from tunery.db.engine import is_database_full
+from tunery.schemas.words import said
 
 Respond = Callable[[Request, Problem], Response]
 """How a surface shows a Problem."""
@@ -37,7 +39,9 @@ _LOG = logging.getLogger("tunery.server")
 def problem_response(problem: Problem) -> Response:
     """A Problem as /api/v1 shows it."""
     headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
-    return JSONResponse(problem.as_dict(), status_code=problem.status, headers=headers)
+    document = problem.as_dict()
+    document.setdefault("errors", [problem.as_dict()])
+    return JSONResponse(document, status_code=problem.status, headers=headers)
 
 
 def install_handlers(app: FastAPI, respond: Respond) -> None:
@@ -72,13 +76,15 @@ def problem_of(request: Request, error: Exception) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    """Name the field; never repeat the value, which may be a secret."""
-    first, *others = error.errors()
-    source, *path = first["loc"] or ("body",)
-    more = f" (and {len(others)} more)" if others else ""
-    if first["type"] == "json_invalid":
+    """Name every wrong field; never repeat a value, which may be a secret."""
+    return Problem.together([_wrong_field(one) for one in error.errors()])
+
+
+def _wrong_field(found: Mapping[str, Any]) -> Problem:
+    source, *path = found["loc"] or ("body",)
+    if found["type"] == "json_invalid":
         offset = path[0] if path and isinstance(path[0], int) else None
-        detail = f"The body isn't JSON: {first['ctx']['error']} at character {offset}."
+        detail = f"The body isn't JSON: {found['ctx']['error']} at character {offset}."
         return Problem("invalid_request", where=Where(offset=offset), detail=detail)
     field = ".".join(str(part) for part in path) or str(source)
-    return Problem("invalid_request", where=Where(field=field), detail=f"{field}: {first['msg']}{more}.")
+    return Problem("invalid_request", where=Where(field=field), detail=f"{field}: {said(found)}.")

@@ -1,6 +1,6 @@
 """Blobs in a folder: `sha256/ab/abcd…`. A blob is whole or absent. It knows nothing of what blobs hold."""
 
-import errno
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery.core.errors import Problem
-from tunery.core.files import fsync_folder
+from tunery.core.files import fsync_folder, is_disk_full
 
 API_VERSION = 1
 _COPY = 1 << 20
@@ -30,7 +30,7 @@ class LocalBlobs:
     def put_bytes(self, content: bytes) -> str:
         """Keep bytes; returns their SHA-256 in hex. The same bytes are kept once."""
         digest = hashlib.sha256(content).hexdigest()
-        if not self.exists(digest):
+        if not self.renew(digest):
             with self._incoming() as (file, aside):
                 file.write(content)
                 self._keep(file, aside, digest)
@@ -45,9 +45,20 @@ class LocalBlobs:
                 copied.update(block)
                 file.write(block)
             digest = copied.hexdigest()
-            if not self.exists(digest):
+            if not self.renew(digest):
                 self._keep(file, aside, digest)
         return digest
+
+    def take_file(self, path: Path, digest: str) -> None:
+        """Keep a file's bytes and take the file away. Its owner hashed them while writing and writes no more."""
+        if not self.renew(digest):
+            if path.stat().st_dev != self.folder.stat().st_dev:
+                self.put_file(path)
+            else:
+                with self._room(), path.open("rb") as file:
+                    os.utime(path)
+                    self._keep(file, path, digest)
+        path.unlink(missing_ok=True)
 
     def open(self, digest: str) -> BinaryIO:
         """Read a blob. Raises FileNotFoundError."""
@@ -63,9 +74,37 @@ class LocalBlobs:
     def exists(self, digest: str) -> bool:
         return self._path(digest).is_file()
 
+    def renew(self, digest: str) -> bool:
+        """Whether a blob is there; if so it counts as put just now, so that `collect` leaves it alone."""
+        with self._locked(fcntl.LOCK_SH):
+            try:
+                os.utime(self._path(digest))
+            except FileNotFoundError:
+                return False
+        return True
+
     def delete(self, digest: str) -> None:
         """Forget a blob; harmless when it isn't there."""
         self._path(digest).unlink(missing_ok=True)
+
+    def stored(self) -> Iterator[str]:
+        """Every blob's SHA-256, in no order."""
+        for path in (self.folder / "sha256").glob("??/*"):
+            yield path.name
+
+    def collect(self, digest: str, idle_seconds: float) -> int | None:
+        """Forget a blob that nobody put or renewed for so long; returns its bytes, or None where it stays."""
+        path = self._path(digest)
+        # Nobody can renew or replace the blob between the look and the deletion.
+        with self._locked(fcntl.LOCK_EX):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                return None
+            if time.time() - found.st_mtime < idle_seconds:
+                return None
+            path.unlink()
+        return found.st_size
 
     def forget_leftovers(self) -> None:
         """Remove what killed processes left on the way in. What is still written to was changed lately."""
@@ -85,14 +124,20 @@ class LocalBlobs:
         handle, name = tempfile.mkstemp(dir=self._aside)
         aside = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with self._room(), os.fdopen(handle, "wb") as file:
                 yield file, aside
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Problem("disk_full", path=str(self.folder)) from error
-            raise
         finally:
             aside.unlink(missing_ok=True)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Raises Problem `disk_full` where there is no room."""
+        try:
+            yield
+        except OSError as error:
+            if is_disk_full(error):
+                raise Problem("disk_full", path=str(self.folder)) from error
+            raise
 
     def _keep(self, file: BinaryIO, aside: Path, digest: str) -> None:
         file.flush()
@@ -100,8 +145,19 @@ class LocalBlobs:
         os.fsync(file.fileno())
         final = self._path(digest)
         final.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(aside, final)
+        with self._locked(fcntl.LOCK_SH):
+            os.replace(aside, final)
         fsync_folder(final.parent)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Hold the store against `collect` of any process (shared), or against everyone (exclusive)."""
+        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, how)
+            yield
+        finally:
+            os.close(handle)
 
 
 def open_store(location: str) -> LocalBlobs:

@@ -1,5 +1,6 @@
 """The extension point of blob stores: bytes addressed by the SHA-256 of their content."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -17,6 +18,10 @@ class BlobStore(Protocol):
         """Keep a file's bytes; returns their SHA-256."""
         ...
 
+    def take_file(self, path: Path, digest: str) -> None:
+        """Keep a file's bytes and take the file away. Its owner hashed them while writing and writes no more."""
+        ...
+
     def open(self, digest: str) -> BinaryIO:
         """Read a blob. Raises FileNotFoundError."""
         ...
@@ -27,8 +32,20 @@ class BlobStore(Protocol):
 
     def exists(self, digest: str) -> bool: ...
 
+    def renew(self, digest: str) -> bool:
+        """Whether a blob is there; if so it counts as put just now, so that `collect` leaves it alone."""
+        ...
+
     def delete(self, digest: str) -> None:
         """Forget a blob; harmless when it isn't there."""
+        ...
+
+    def stored(self) -> Iterator[str]:
+        """Every blob's SHA-256, in no order."""
+        ...
+
+    def collect(self, digest: str, idle_seconds: float) -> int | None:
+        """Forget a blob that nobody put or renewed for so long; returns its bytes, or None where it stays."""
         ...
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from tunery.core.errors import Problem
 from tunery.core.settings import ServerSettings
+from tunery.data import native
 from tunery.sdk.client import Client
 
 Verdict = Literal["good", "notice", "bad"]
@@ -43,6 +44,7 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *_packages(),
+        _compiled(),
         _processor(),
         _memory(),
         _data_folder(settings.folder),
@@ -80,6 +82,13 @@ def _with_version(package: str) -> str:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         return package
+
+
+def _compiled() -> Finding:
+    if native.COMPILED is not None:
+        return Finding("Reading of data", "good", "compiled")
+    cure = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
+    return Finding("Reading of data", "notice", "not compiled, several times slower", cure)
 
 
 def _processor() -> Finding:
@@ -180,7 +189,7 @@ def _server(settings: ServerSettings) -> Iterator[Finding]:
         try:
             health = client.health()
         except Problem as problem:
-            yield Finding("Server", "notice", problem.message, problem.cure)
+            yield Finding("Server", "notice", problem.message, problem.cli_cure)
             yield _port(settings.host, settings.port)
             return
         yield Finding("Server", "good", f"{url} answers, version {health.version}")
@@ -197,7 +206,7 @@ def _tried(what: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(what, "good", check())
     except Problem as problem:
-        return Finding(what, "bad", problem.message, problem.cure)
+        return Finding(what, "bad", problem.message, problem.cli_cure)
 
 
 def _port(host: str, port: int) -> Finding:

@@ -129,7 +129,7 @@ def write_report(report: Report, path: Path) -> None:
 def _import(client: Client, file: Path, name: str) -> DatasetVersion:
     client.datasets.create(file, name=name)
     version = client.datasets.wait(name)
-    note(f"Imported {name}: {version.rows} rows, version {version.version}.")
+    note(f"Imported {name}@{version.version}: {version.rows:,} rows.")
     return version
 
 

@@ -6,6 +6,7 @@ import click
 
 from tunery.cli.output import answer, clean, note, number, say
 from tunery.cli.progress import training_view
+from tunery.cli.runs_in_words import run_name, waits
 from tunery.core.errors import Problem
 from tunery.schemas.run import RunDetail, RunLog
 from tunery.sdk.client import Client
@@ -16,6 +17,8 @@ POLL = 1.0
 
 def follow_run(client: Client, run: str) -> None:
     """Show a run's events, then how it ended. Exits 1 with its Problem when it failed, 130 on Ctrl-C."""
+    if says := waits(client.runs.get(run)):
+        note(says)
     try:
         with training_view() as view:
             for event in client.runs.stream(run):
@@ -52,9 +55,7 @@ def follow_log(client: Client, run: str, part: RunLog) -> None:
 
 
 def _show_end(run: RunDetail) -> None:
-    say(
-        f"{run.name} run {run.number} {run.state} at step {run.progress.step}, loss {number(run.progress.loss)}."
-    )
+    say(f"{run_name(run)} {run.state} at step {run.progress.step}, loss {number(run.progress.loss)}.")
     if run.model:
         say(f"Published as {run.model}: `tunery chat {run.model}`")
     elif run.state in ("succeeded", "stopped"):

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -12,12 +12,24 @@ from tunery.cli.output import note
 from tunery.cli.reports import byte_progress, problem_lines
 from tunery.core.errors import Problem, Where
 from tunery.core.files import append_line
+from tunery.data import general
 from tunery.data.check import check_file
+from tunery.data.estimate import characters_per_token, look_for_leaks
 from tunery.data.formats.point import FORMATS
-from tunery.data.laid_out import HELD_OUT, TRAIN, VALIDATION, lay_out_held_out, lay_out_training
+from tunery.data.laid_out import (
+    HELD_OUT,
+    TRAIN,
+    VALIDATION,
+    Rows,
+    Sources,
+    lay_out_held_out,
+    lay_out_training,
+)
+from tunery.models.lengths import token_length
 from tunery.schemas.dataset import CheckReport
+from tunery.schemas.recipe import LeakReport
 from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
-from tunery.services.resolve import DataFacts
+from tunery.services.recipe import DataFacts, shipped_facts
 
 QUARANTINE = "quarantine.jsonl"
 _SHOWN = 5
@@ -51,9 +63,11 @@ class HeldRows:
         self._file = file
         self._starts = array("Q")
         self._end = 0
+        self.characters = 0
 
     def append(self, lines: Sequence[bytes], characters: int) -> None:
         """Add rows in canonical form."""
+        self.characters += characters
         for line in lines:
             self._starts.append(self._end)
             self._end += self._file.write(line + b"\n")
@@ -61,13 +75,17 @@ class HeldRows:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def lines(self) -> Iterator[bytes]:
+        """All rows."""
+        return self.pick(range(len(self)))
+
     def pick(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """The rows with these numbers, in this order."""
         self._file.flush()
         at = -1
         for number in numbers:
             start = self._starts[number]
-            if start != at:
+            if start != at or self._file.tell() != at:
                 self._file.seek(start)
             line = self._file.readline()
             at = start + len(line)
@@ -89,11 +107,36 @@ class CheckedFiles:
     train: list[Checked]
     validation: Checked | None
     held_out: Checked | None
+    general: DataFacts | None
+
+    def leaks(self) -> LeakReport | None:
+        """A quick look for test rows among the training rows."""
+        tests = [one for one in (self.validation, self.held_out) if one is not None]
+        train = {one.facts.label: one.rows for one in self.train}
+        return look_for_leaks(train, {one.facts.label: one.rows for one in tests})
+
+    def measured(self, base: Path) -> "CheckedFiles":
+        """The same with characters a token counted on a sample."""
+        length = token_length(base)
+
+        def measure(facts: DataFacts, rows: Rows) -> DataFacts:
+            return replace(facts, per_token=characters_per_token(rows, length))
+
+        corpus = self.general and measure(self.general, general.shipped(self.general.row_kind))
+        train = [Checked(measure(one.facts, one.rows), one.rows) for one in self.train]
+        return replace(self, train=train, general=corpus)
 
     def lay_out(self, folder: Path, resolved: ResolvedSpec) -> None:
         """Write what the resolved spec wants of them as Arrow files."""
-        named = self.validation.rows if self.validation else None
-        lay_out_training(folder, [one.rows for one in self.train], named, resolved.spec.settings)
+        joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
+        sources = Sources(
+            train=[one.rows for one in self.train],
+            validation=self.validation.rows if self.validation else None,
+            general=None if self.general is None else general.shipped(self.general.row_kind),
+            held_out=self.held_out.rows if self.held_out else None,
+            length=token_length(Path(resolved.spec.base_model)) if joins else None,
+        )
+        lay_out_training(folder, sources, resolved)
         if self.held_out is not None:
             lay_out_held_out(folder, self.held_out.rows, resolved.spec.evaluate.max_rows)
 
@@ -111,11 +154,23 @@ def checked_files(spec: RunSpec, folder: Path, *, accept_bad_rows: bool) -> Iter
             rows = HeldRows(open_files.enter_context(TemporaryFile(dir=folder)))
             return Checked(_check(ref, rows, folder / QUARANTINE if accept_bad_rows else None), rows)
 
+        train = [check(ref) for ref in spec.data.train]
         yield CheckedFiles(
-            train=[check(ref) for ref in spec.data.train],
+            train=train,
             validation=check(spec.data.validation) if spec.data.validation else None,
             held_out=check(spec.evaluate.dataset) if spec.evaluate.dataset else None,
+            general=_general(spec, train[0].facts),
         )
+
+
+def _general(spec: RunSpec, like: DataFacts) -> DataFacts | None:
+    """The general corpus that ships, where the spec asks for one."""
+    mix = spec.data.mix
+    if mix is None:
+        return None
+    if mix.dataset not in (None, general.NAME):
+        raise Problem("needs_server", what=f"The dataset “{mix.dataset}”", where=Where(field="data.mix"))
+    return shipped_facts(spec.method, like.row_kind)
 
 
 def _check(ref: DataRef, rows: HeldRows, quarantine: Path | None) -> DataFacts:
@@ -137,8 +192,12 @@ def _check(ref: DataRef, rows: HeldRows, quarantine: Path | None) -> DataFacts:
         label=ref.path,
         format=report.format,
         row_kind=FORMATS.load(report.format).ROW_KIND,
-        rows=report.rows_accepted,
+        rows=len(rows),
         content_hash=report.content_hash,
+        characters=rows.characters,
+        text_rows=report.text_rows,
+        text_characters=report.text_characters,
+        images=report.images > 0,
     )
 
 

@@ -19,10 +19,12 @@ from typing import Any
 
 from tunery.cli.local_data import LocalData, checked_files
 from tunery.cli.local_engine import lost, run_engine
+from tunery.cli.local_preview import resolve_files
 from tunery.cli.output import note
 from tunery.core.attempt import AttemptFolder, RunFolder
 from tunery.core.clock import now_us
-from tunery.core.errors import KINDS, Problem
+from tunery.core.error_kinds import KINDS
+from tunery.core.errors import Problem
 from tunery.core.files import FolderLock, fsync_folder, write_json
 from tunery.core.ids import new_id
 from tunery.core.settings import ServerSettings
@@ -30,7 +32,6 @@ from tunery.launch.point import LAUNCHERS
 from tunery.models.folder import inspect_folder
 from tunery.schemas.engine import EngineInput, EngineSpec
 from tunery.schemas.run import ResolvedSpec, RunSpec
-from tunery.services.resolve import resolve
 
 UNFINISHED = ("paused", "stopped", "failed", "cancelled")
 
@@ -111,15 +112,7 @@ def _prepare(spec: RunSpec, folder: RunFolder, *, accept_bad_rows: bool) -> Reso
     base = inspect_folder(Path(spec.base_model))
     folder.data.mkdir()
     with checked_files(spec, folder.data, accept_bad_rows=accept_bad_rows) as files:
-        resolved = resolve(
-            spec,
-            base=base,
-            base_hash="",
-            train=[one.facts for one in files.train],
-            validation=files.validation and files.validation.facts,
-            held_out=files.held_out and files.held_out.facts,
-            minimum_rows=ServerSettings().minimum_rows,
-        )
+        resolved = resolve_files(spec, base, files)
         files.lay_out(folder.data, resolved)
     for line in resolved.notes:
         note(line)

@@ -13,6 +13,7 @@ import click
 from tunery.core.errors import Problem
 
 _JSON = "tunery.json"
+_SHORT = 20
 
 
 class Command(click.Command):
@@ -102,21 +103,27 @@ def _drawn_table(columns: Sequence[str], cells: list[list[str]]) -> None:
     from rich.text import Text
 
     drawn = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for at, column in enumerate(columns):
+        # Dates, numbers and states stay on one line; room is taken from what is long anyway.
+        longest = max((len(row[at]) for row in cells), default=0)
+        short = longest <= _SHORT
+        drawn.add_column(column, overflow="fold", no_wrap=short, min_width=longest if short else None)
     for row in cells:
         drawn.add_row(*(Text(cell) for cell in row))
     Console().print(drawn)
 
 
 def show_problem(problem: Problem, *, as_json: bool) -> None:
-    """Say what went wrong and what to do, on standard error; with --json also the document on standard output."""
+    """Say all that went wrong and what to do, on standard error; with --json also the document on standard output."""
     if as_json:
         print_json({"error": problem.as_dict()})
-    where = problem.where
-    place = f" [{where.file}{f':{where.line}' if where.line else ''}]" if where.file and where.line else ""
-    click.echo(clean(f"Error: {problem.message}{place}"), err=True)
-    click.echo(clean(problem.cure), err=True)
+    for part in problem.parts:
+        where = part.where
+        place = (
+            f" [{where.file}{f':{where.line}' if where.line else ''}]" if where.file and where.line else ""
+        )
+        click.echo(clean(f"Error: {part.message}{place}"), err=True)
+        click.echo(clean(part.cli_cure), err=True)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -142,4 +149,4 @@ def when(us: int | None) -> str:
         return "–"
     from tunery.core.clock import to_datetime
 
-    return to_datetime(us).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return to_datetime(us).astimezone().strftime("%Y-%m-%d %H:%M")

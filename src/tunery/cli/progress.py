@@ -53,6 +53,8 @@ class _Lines(_Quiet):
 
     def event(self, body: dict[str, Any]) -> None:
         match body.get("type"):
+            case "started" if body["steps"] == 0:
+                note(_judging(body))
             case "started":
                 self._steps = body["steps"]
                 note(_opening(body))
@@ -64,7 +66,7 @@ class _Lines(_Quiet):
             case "checkpoint":
                 note(f"checkpoint {body['name']} saved")
             case "progress":
-                note(f"{body['stage']}: {body['done']}/{body['total']}")
+                note(f"{body['stage']}: row {body['done']:,} of {body['total']:,}")
 
 
 class _Bar(_Quiet):
@@ -86,6 +88,9 @@ class _Bar(_Quiet):
 
     def event(self, body: dict[str, Any]) -> None:
         match body.get("type"):
+            case "started" if body["steps"] == 0:
+                self._bar.update(self._task, total=body["rows"], completed=0, measured="")
+                self._print(_judging(body))
             case "started":
                 self._bar.update(
                     self._task,
@@ -117,6 +122,10 @@ class _Bar(_Quiet):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+def _judging(body: dict[str, Any]) -> str:
+    return f"Judging base against tuned on {body.get('rows') or 0:,} held-out rows."
 
 
 def _opening(body: dict[str, Any]) -> str:

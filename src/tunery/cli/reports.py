@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery.cli.output import say, table, wants_json
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.dataset import CheckReport, FileOptions
 
 Bytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""
@@ -28,11 +28,10 @@ def byte_progress(what: str) -> Iterator[Bytes]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def check_with_progress(
-    file: Path, format: str | None, quarantine: Path | None, *, salvage: bool = False
-) -> CheckReport:
+def check_with_progress(file: Path, options: FileOptions, quarantine: Path | None) -> CheckReport:
     """Check a file; bad rows go to `quarantine`, which is made only when there are any. Raises Problem."""
     from tunery.data.check import check_file
+    from tunery.data.names import FileNames
 
     total = file.stat().st_size if file.is_file() else 0
     with ExitStack() as stack:
@@ -47,8 +46,9 @@ def check_with_progress(
 
         return check_file(
             file,
-            format,
-            salvage=salvage,
+            options.format,
+            salvage=options.salvage,
+            names=FileNames.of(options),
             on_bad=None if quarantine is None else on_bad,
             progress=lambda done, _: progress(done, total),
         )

@@ -4,12 +4,13 @@
         VERSION         the layout's number
         server.lock     held by the one server of this folder
         secret.key      signs console sessions; readable by its owner only
+        vault.key       seals the secrets in the database, unless TUNERY_SECRET_KEY does; its owner's only
         tunery.db       the database, unless a URL names another
         backups/        copies of the database, made before migrations
         blobs/          bytes by content
         runs/           attempt folders
         models/         published models
-        uploads/        files on their way in
+        uploads/        files on their way in, and those that may be imported again
         logs/           server.log, worker.log, replicas'
 
 It knows nothing of what is inside these.
@@ -41,6 +42,10 @@ class DataFolder:
         return self.path / "secret.key"
 
     @property
+    def vault_key(self) -> Path:
+        return self.path / "vault.key"
+
+    @property
     def blobs(self) -> Path:
         return self.path / "blobs"
 
@@ -64,3 +69,8 @@ class DataFolder:
     def folders(self) -> list[Path]:
         """Those that exist from the first start."""
         return [self.blobs, self.runs, self.models, self.uploads, self.logs]
+
+
+def fixes_of(upload: Path) -> Path:
+    """Where the mended rows of a file on its way in lie."""
+    return upload.with_name(f"{upload.name}.fixes")

@@ -13,6 +13,13 @@ from tunery.core.clock import boot_id
 from tunery.core.files import read_json, write_json
 
 _PR_SET_PDEATHSIG = 1
+_KEPT = frozenset({"TUNERY_SECRET_KEY"})
+"""For server and worker only."""
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment, as engines and replicas get it: without what they have no business with."""
+    return {name: value for name, value in os.environ.items() if name.upper() not in _KEPT}
 
 
 @dataclass(frozen=True)

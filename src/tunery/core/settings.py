@@ -1,12 +1,17 @@
 """The server's own settings: each with a default, help and an environment variable `TUNERY_<NAME>`."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tunery.core.errors import Problem, Where
+from tunery.core.reach import Allowance
+
+KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
+"""32 bytes in base64."""
 
 
 class ServerSettings(BaseSettings):
@@ -26,10 +31,36 @@ class ServerSettings(BaseSettings):
         description="Host names a request may carry besides loopback ones (defence against DNS rebinding).",
     )
     database_url: str = Field(
-        default="", description="SQLAlchemy URL of the database; empty = SQLite inside the data folder."
+        default="",
+        description="The database, as in postgresql://user:password@host/name; empty = SQLite inside the data folder.",
+    )
+    private_hosts: list[str] = Field(
+        default=[],
+        description="Hosts without a public address that connections may reach: HOST, HOST:PORT, an address, or a "
+        "network such as 10.0.0.0/8. Everything else that is loopback, private or link-local is refused.",
+    )
+    outbound_seconds: float = Field(
+        default=20.0, gt=0, description="How long a connection's service may take to answer."
+    )
+    secret_key: str = Field(
+        default="",
+        repr=False,
+        description="The key that seals the secrets of connections, 32 random bytes in base64 "
+        "(`openssl rand -base64 32`); empty = the file vault.key of the data folder, made at the first start.",
     )
     max_upload_bytes: int = Field(default=20 * 2**30, gt=0, description="The largest upload taken, in bytes.")
+    upload_keep_hours: float = Field(
+        default=168.0,
+        gt=0,
+        description="How long an unfinished upload waits for its rest, and how long the file of an import that left "
+        "rows out is kept to be imported again.",
+    )
     minimum_rows: int = Field(default=100, ge=1, description="The fewest rows a run may train on.")
+    general_corpus: str = Field(
+        default="",
+        description="The dataset that runs mix in where they ask for a general corpus: its name in the run's project, "
+        "or its id; perhaps with @VERSION. Empty = the small one that ships with Tunery.",
+    )
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
     lease_seconds: float = Field(
         default=12.0, gt=0, description="How long a worker's claim holds without renewal."
@@ -68,6 +99,25 @@ class ServerSettings(BaseSettings):
         except SettingsError as error:
             found = next((name for name in type(self).model_fields if f'"{name}"' in str(error)), "")
             raise _invalid(found, 'It must be a JSON list of texts, as in ["a", "b"]') from error
+
+    @field_validator("private_hosts")
+    @classmethod
+    def _hosts(cls, value: list[str]) -> list[str]:
+        for text in value:
+            Allowance.parse(text)
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _key(cls, value: str) -> str:
+        if value and not KEY.fullmatch(value):
+            raise ValueError("it must be 32 random bytes in base64")
+        return value
+
+    @property
+    def allowances(self) -> list[Allowance]:
+        """`private_hosts`, read."""
+        return [Allowance.parse(text) for text in self.private_hosts]
 
     @property
     def folder(self) -> Path:

@@ -1,21 +1,23 @@
-"""The text files in a ZIP archive, read where they lie. Nothing is extracted: names are labels and never paths.
+"""The files in a ZIP archive, read where they lie. Nothing is extracted: names are labels and never paths.
 
 Whatever could fool a reader (two members of one name, links, sizes that lie, an archive in the archive) makes the
 whole archive refused, before any row of it is read where the directory already shows it.
 """
 
+import re
 import stat
 import struct
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from tunery.core.errors import Problem, Where
+from tunery.data.pictures import ENDINGS as IMAGES
 
-MAX_MEMBERS = 10_000
+MAX_MEMBERS = 20_000
 MAX_DIRECTORY = 4 << 20
 """Bytes of the list of members; it is read at once."""
 _END = struct.Struct("<4s4H2LH")
@@ -23,6 +25,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
 _LOCAL_HEADER = 30
 _ENDINGS = (".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv")
+_DRIVE = re.compile("[A-Za-z]:")
 _LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _OFFICE = "[content_types].xml"
 
@@ -49,14 +52,22 @@ class Member:
                 raise BadZipFile(f"{self.label} has another size than the archive says")
 
 
-def members(file: BinaryIO, name: str) -> Iterator[Member]:
-    """The members that hold rows, in the order of the archive's directory. Raises Problem `file_unreadable`."""
+def members(
+    file: BinaryIO, name: str, on_images: Callable[[list[ZipInfo]], None] = lambda _: None
+) -> Iterator[Member]:
+    """The members that hold rows, in the order of the archive's directory. `on_images` gets the pictures before.
+
+    Raises Problem `file_unreadable`.
+    """
     size = _check_directory(file, name)
     with ZipFile(file) as archive:
         entries = [info for info in archive.infolist() if not _litter(info)]
         _check(entries, name, size)
+        on_images([info for info in entries if _is_image(info)])
         before = 0
         for info in entries:
+            if _is_image(info):
+                continue
             label = f"{name}/{label_of(info.filename)}"
             yield Member(label, info.filename, info.compress_size, before, archive, info)
             before += info.compress_size
@@ -116,6 +127,12 @@ def _check(entries: list[ZipInfo], name: str, size: int) -> None:
 
 
 def _check_entry(info: ZipInfo, label: str, name: str) -> None:
+    steps = info.orig_filename.replace("\\", "/").split("/")
+    if ".." in steps or not steps[0] or _DRIVE.match(steps[0]):
+        raise _refused(name, f"its member “{label}” has a path that leads out of the archive; pack it anew")
+    if any(unicodedata.category(sign) == "Cc" for sign in info.orig_filename):
+        shown = label_of(info.orig_filename)
+        raise _refused(name, f"the name of its member “{shown}” holds control characters; rename it")
     mode = info.external_attr >> 16
     if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
         raise _refused(name, f"its member “{label}” is a link or device, not a file")
@@ -123,9 +140,13 @@ def _check_entry(info: ZipInfo, label: str, name: str) -> None:
         raise _refused(name, f"its member “{label}” is encrypted; pack it without a password")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise _refused(name, f"its member “{label}” is packed in a rare way; use the usual method, deflate")
-    if not info.filename.lower().endswith(_ENDINGS):
+    if not info.filename.lower().endswith(_ENDINGS) and not _is_image(info):
         kinds = ", ".join(_ENDINGS)
-        raise _refused(name, f"its member “{label}” is none of {kinds}; take it out")
+        raise _refused(name, f"its member “{label}” is none of {kinds}, nor an image; take it out")
+
+
+def _is_image(info: ZipInfo) -> bool:
+    return info.filename.lower().endswith(IMAGES)
 
 
 def _litter(info: ZipInfo) -> bool:

@@ -3,10 +3,9 @@
 What is done with good and bad rows is the caller's; this module keeps none.
 """
 
-import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -15,44 +14,65 @@ from typing import Any, NamedTuple
 import orjson
 
 from tunery.core.errors import Problem, Where
-from tunery.data.block import Block, GuessedBlock, Record, ValueBlock
+from tunery.data.attach import Images, OnImage
+from tunery.data.block import Block, Record, ValueBlock
+from tunery.data.content import Content, Lines, Part
 from tunery.data.detect import SAMPLE, detect_format
-from tunery.data.formats.point import FORMATS, Format, quick_of
+from tunery.data.draw import SEED, Draw
+from tunery.data.formats.point import FORMATS, Format, most_rows, quick_of
+from tunery.data.magic import stem
+from tunery.data.names import SHOWN as COLUMNS_SHOWN
+from tunery.data.names import FileNames, columns_of
+from tunery.data.native import hash_rows
 from tunery.data.pipeline import Beside
-from tunery.data.quick import QuickReader
+from tunery.data.quick import Taken, quick_reader
+from tunery.data.record import parse
 from tunery.data.repeats import Repeats
-from tunery.data.rows import RowError, characters, encode_row
+from tunery.data.rows import Row, RowError, characters, decode_row, encode_row, images_of
 from tunery.data.unpack import read_file
-from tunery.schemas.dataset import CheckReport, RowProblem
+from tunery.schemas.dataset import CheckReport, Drawn, RowProblem
 
 SHOWN = 100
 """So many problems stand in the report."""
 _EXCERPT = 200
+_MENDED_BYTES = 1 << 16
 _SAMPLE_BYTES = 8 << 20
 
-OnRows = Callable[[list[bytes], int], None]
+OnRows = Callable[[Sequence[bytes], int], None]
 OnBad = Callable[[bytes], None]
 Progress = Callable[[int, int], None]
+Fixes = Mapping[tuple[str, int], bytes]
+"""By file and row: what is read where the file's own row can't be used."""
 
 
 def check_file(
-    path: Path,
+    path: Path | Iterable[tuple[str, Path]],
     format: str | None = None,
     *,
     name: str | None = None,
     salvage: bool = False,
+    names: FileNames | None = None,
+    fixes: Fixes | None = None,
     on_rows: OnRows | None = None,
     on_bad: OnBad | None = None,
+    on_image: OnImage | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Read every row of a file and report. `format` None = recognise it; `name` = what the file is called.
 
-    `on_rows(canonical rows, their characters together)` gets the accepted rows, some at a time; `on_bad(line)` the
-    quarantine line of each rejected one (JSON: the problem, and the row's text as `text`); `progress(bytes, rows)`
-    how far it is. With `salvage`, an array that is cut off gives the rows before the cut, which is one bad row.
-    Raises Problem `file_missing`, `file_unreadable`, `json_broken`, `format_unknown`, `unknown_extension`, `no_rows`.
+    Instead of one file, several with a name for each: the next is asked for when the one before it is read.
+
+    `on_rows(canonical rows, their characters together)` gets the accepted rows, some at a time, in a thread beside
+    this one (a VersionWriter's `append` stores them without hashing them again); `on_bad(line)` the quarantine line
+    of each rejected one (JSON: the problem, and the row's text as `text`); `progress(bytes, rows)` how far it is.
+    With `salvage`, an array that is cut off gives the rows before the cut, which is one bad row.
+    `on_image(digest, bytes)` gets every picture that rows name, sometimes more than once, and those of rows that are
+    rejected in the end as well. `names`: which of the file's columns is read as what. `fixes`: mended rows.
+    Raises Problem `file_missing`, `file_unreadable`, `json_broken`, `format_unknown`, `unknown_extension`,
+    `column_unknown`, `no_rows`.
     """
-    name = name or path.name
+    files = [(name or path.name, path)] if isinstance(path, Path) else path
+    name = name or (path.name if isinstance(path, Path) else "the files")
     started = time.perf_counter()
     seen = rows = 0
 
@@ -62,37 +82,55 @@ def check_file(
         if progress:
             progress(now, rows)
 
-    blocks = read_file(path, name, salvage=salvage, progress=count)
-    found = _choose(blocks, format, name)
-    with _Check(found, on_rows, on_bad) as check:
-        for file, block in found.blocks:
-            check.take(file, block)
-            rows = check.rows_read
-        report = check.finish()
+    names = names or None
+    with Images(on_image) as images:
+        found = _choose(_blocks_of(files, images, salvage, count), format, name, names)
+        with _Check(found, images, names, fixes or {}, on_rows, on_bad) as check:
+            for file, block in found.blocks:
+                check.take(file, block)
+                rows = check.rows_read
+            report = check.finish()
     if rows == 0:
         raise Problem("no_rows", where=Where(file=name), path=name)
     return report.model_copy(update={"bytes": seen, "seconds": round(time.perf_counter() - started, 6)})
 
 
+def _blocks_of(
+    files: Iterable[tuple[str, Path]], images: Images, salvage: bool, count: Callable[[int], None]
+) -> Iterator[tuple[str, Block]]:
+    """The blocks of one file after the other; `count` is told the bytes of all."""
+    before = 0
+    for name, path in files:
+        yield from read_file(
+            path, name, images=images, salvage=salvage, progress=lambda now, past=before: count(past + now)
+        )
+        before += path.stat().st_size
+
+
 class _Found(NamedTuple):
-    """Format and reason, some records, and all blocks, with their files' names, none of them used up."""
+    """Format and reason, the names of the columns, and all blocks, with their files' names, none of them used up."""
 
     format: str
     reason: str
-    sample: list[object]
+    fields: list[str]
     blocks: Iterator[tuple[str, Block]]
 
 
-def _choose(blocks: Iterator[tuple[str, Block]], format: str | None, name: str) -> _Found:
+def _choose(
+    blocks: Iterator[tuple[str, Block]], format: str | None, name: str, names: FileNames | None
+) -> _Found:
     if format is not None:
         FORMATS.load(format)
     records, begun = _sample(blocks)
     readable = [record.value for record in records if record.error is None]
-    blocks = chain(begun, blocks)
+    blocks = chain(_let_go(begun), blocks)
+    fields = columns_of(readable)[:COLUMNS_SHOWN]
+    if names is not None:
+        names.check(readable, name)
     if format is not None:
-        return _Found(format, "named by you", readable, blocks)
+        return _Found(format, "named by you", fields, blocks)
     if name.lower().endswith(".txt"):
-        return _Found("corpus", "it is a plain text file", readable, blocks)
+        return _Found("corpus", "it is a plain text file", fields, blocks)
     if not records:
         raise Problem("no_rows", where=Where(file=name), path=name)
     if not readable:
@@ -105,7 +143,8 @@ def _choose(blocks: Iterator[tuple[str, Block]], format: str | None, name: str) 
         raise Problem(
             "format_unknown", where=where, path=name, detail=detail, known=", ".join(FORMATS.names())
         )
-    return _Found(*detect_format(readable, name), readable, blocks)
+    renamed = readable if names is None else [names.rename(value) for value in readable]
+    return _Found(*detect_format(renamed, name), fields, blocks)
 
 
 def _sample(blocks: Iterator[tuple[str, Block]]) -> tuple[list[Record], list[tuple[str, Block]]]:
@@ -117,9 +156,6 @@ def _sample(blocks: Iterator[tuple[str, Block]]) -> tuple[list[Record], list[tup
         begun.append((file, block))
         for number in range(min(len(block), SAMPLE - len(records))):
             record = block.record(number)
-            if record.error is not None and isinstance(block, GuessedBlock):
-                block.stop(number)
-                break
             records.append(record)
             size += len(record.raw)
             if size > _SAMPLE_BYTES:
@@ -129,22 +165,45 @@ def _sample(blocks: Iterator[tuple[str, Block]]) -> tuple[list[Record], list[tup
     return records, begun
 
 
+def _let_go(begun: list[tuple[str, Block]]) -> Iterator[tuple[str, Block]]:
+    """Each of them once; a block may hold a row of many megabytes."""
+    while begun:
+        yield begun.pop(0)
+
+
 class _Check:
     """What is counted on the way."""
 
-    def __init__(self, found: _Found, on_rows: OnRows | None, on_bad: OnBad | None) -> None:
+    def __init__(
+        self,
+        found: _Found,
+        images: Images,
+        names: FileNames | None,
+        fixes: Fixes,
+        on_rows: OnRows | None,
+        on_bad: OnBad | None,
+    ) -> None:
         self._found = found
         self._format: Format = FORMATS.load(found.format)
-        quick = quick_of(self._format)
-        self._quick = QuickReader(quick, found.sample) if quick else None
+        self._images = images
+        self._names = names
+        self._fixes = fixes
+        most = most_rows(self._format)
+        self._draw = Draw(most) if most else None
+        # The short way knows the format's own names only.
+        self._quick = quick_reader(quick_of(self._format)) if names is None else None
         self._on_rows = on_rows
         self._on_bad = on_bad
         self.rows_read = 0
         self.rows_accepted = 0
+        self.text_rows = 0
+        self.text_characters = 0
+        self.images = 0
+        self.mended = 0
         self.rules: Counter[str] = Counter()
         self.problems: list[RowProblem] = []
-        self._hash = hashlib.sha256()
-        self._hashing: Beside[None] = Beside(lambda _: None)
+        self._content = Content()
+        self._beside = Beside()
         self._repeats = Repeats()
 
     def __enter__(self) -> "_Check":
@@ -153,57 +212,81 @@ class _Check:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hashing.close()
+        self._beside.close()
         self._repeats.close()
 
     def take(self, file: str, block: Block) -> None:
         """Judge every row of a block."""
-        if self._quick is None or isinstance(block, ValueBlock):
-            lines: list[bytes | None] = [None] * len(block)
-            sizes = [0] * len(block)
-        else:
-            lines, sizes = self._quick.read(block.raws)
-            for number in block.cut:
-                lines[number], sizes[number] = None, 0
-        if None in lines:
-            self._take_carefully(file, block, lines, sizes)
         self.rows_read += len(block)
-        self._accept([line for line in lines if line is not None], sum(sizes))
+        if self._quick is None or isinstance(block, ValueBlock):
+            self._take_carefully(file, block, [None] * len(block), 0)
+            return
+        taken = self._quick.read(block)
+        if taken.left:
+            self._take_carefully(file, block, _one_by_one(taken), taken.characters)
+        else:
+            self._accept(file, Lines(taken.text, taken.ends), taken.characters)
 
-    def _take_carefully(self, file: str, block: Block, lines: list[bytes | None], sizes: list[int]) -> None:
+    def _take_carefully(self, file: str, block: Block, lines: list[bytes | None], size: int) -> None:
         """Read the rows that have no canonical form yet; those that get none are rejected."""
         for number in range(len(block)):
             if lines[number] is not None:
                 continue
             record = block.record(number)
-            error = record.error
-            if error is not None and isinstance(block, GuessedBlock):
-                block.stop(number)
-                del lines[number:], sizes[number:]
-                return
-            if error is None:
-                try:
-                    row = self._format.read(record.value)
-                except RowError as refusal:
-                    error = refusal
-                else:
-                    lines[number] = encode_row(row)
-                    sizes[number] = characters(row)
-            if error is not None:
-                self._reject(file, record, error)
+            row = self._row(file, record)
+            if isinstance(row, RowError) and (text := self._fixes.get((file, record.row))) is not None:
+                record = Record(record.row, record.line, record.offset, text, *parse(text))
+                row = self._row(file, record)
+                self.mended += not isinstance(row, RowError)
+            if isinstance(row, RowError):
+                self._reject(file, record, row)
+            else:
+                lines[number] = encode_row(row)
+                size += characters(row)
+                self.images += len(images_of(row))
+        self._accept(file, Lines.of([line for line in lines if line is not None]), size)
 
-    def _accept(self, lines: list[bytes], size: int) -> None:
+    def _row(self, file: str, record: Record) -> Row | RowError:
+        if record.error is not None:
+            return record.error
+        try:
+            value = record.value if self._names is None else self._names.rename(record.value)
+            return self._images.attach(self._format.read(value), file)
+        except RowError as refusal:
+            return refusal if self._names is None else self._names.explain(refusal)
+
+    def _accept(self, file: str, lines: Lines, size: int) -> None:
         if not lines:
             return
         self.rows_accepted += len(lines)
-        self._repeats.add(lines)
-        self._hashing.add(self._hash.update, b"\n".join([*lines, b""]))
-        if self._on_rows:
-            self._on_rows(lines, size)
+        if stem(file).lower().endswith(".txt"):
+            self.text_rows += len(lines)
+            self.text_characters += size
+        self._beside.add(self._keep, lines, size)
+
+    def _keep(self, lines: Lines, size: int) -> None:
+        """In the thread beside the one that reads."""
+        self._repeats.add(hash_rows(lines))
+        if self._draw is not None:
+            self._draw.add(lines)
+        else:
+            self._give(self._content.add(lines), size)
+
+    def _give(self, parts: Iterable[Part], size: int) -> None:
+        for part in parts:
+            if self._on_rows:
+                self._on_rows(part, size)
+            size = 0
 
     def finish(self) -> CheckReport:
         """The report, without what it doesn't know: the file's size and the time."""
-        self._hashing.finish()
+        self._beside.finish()
+        drawn = None
+        if self._draw is not None and (kept := self._draw.rows()):
+            size = sum(characters(decode_row(line)) for line in kept)
+            self._give(self._content.add(Lines.of(kept)), size)
+            drawn = Drawn(rows=len(kept), seed=SEED) if len(kept) < self._draw.seen else None
+        self._give(self._content.finish(), 0)
         return CheckReport(
             format=self._found.format,
             reason=self._found.reason,
@@ -215,7 +298,13 @@ class _Check:
             duplicates=self._repeats.count(),
             bytes=0,
             seconds=0,
-            content_hash=self._hash.hexdigest(),
+            mended=self.mended,
+            fields=self._found.fields,
+            content_hash=self._content.hash,
+            images=self.images,
+            drawn=drawn,
+            text_rows=self.text_rows,
+            text_characters=self.text_characters,
         )
 
     def _reject(self, file: str, record: Record, error: RowError) -> None:
@@ -236,7 +325,25 @@ class _Check:
             self.problems.append(problem)
         if self._on_bad:
             text = record.raw.decode("utf-8", errors="backslashreplace")
-            self._on_bad(orjson.dumps({**problem.model_dump(), "text": text}) + b"\n")
+            line = {**problem.model_dump(), "text": text, **_as_json(record)}
+            self._on_bad(orjson.dumps(line, default=str) + b"\n")
+
+
+def _one_by_one(taken: Taken) -> list[bytes | None]:
+    """The canonical form of each row, None for those that are left."""
+    lines: list[bytes | None] = []
+    start = 0
+    for end in taken.ends:
+        lines.append(taken.text[start : end - 1] if end > start else None)
+        start = end
+    return lines
+
+
+def _as_json(record: Record) -> dict[str, str]:
+    """What a row of another kind of file, such as a table, looks like as JSON, so that it can be mended as that."""
+    if not isinstance(record.value, dict) or record.raw[:1] == b"{" or len(record.raw) > _MENDED_BYTES:
+        return {}
+    return {"as_json": orjson.dumps(record.value, default=str).decode()}
 
 
 def _excerpt(record: Record, error: RowError) -> str:

@@ -71,4 +71,4 @@ def _record(row: int, value: Any) -> Record:
 
 
 def _shown(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)

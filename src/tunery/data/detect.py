@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS
+from tunery.data.names import SHOWN, columns_of
 
 SAMPLE = 100
 """So many records vote."""
@@ -26,6 +27,7 @@ def detect_format(values: Sequence[object], path: str) -> tuple[str, str]:
             where=Where(file=path),
             path=path,
             detail=_what_was_found(values),
+            fields=columns_of(values)[:SHOWN],
             known=", ".join(FORMATS.names()),
         )
     best, count = min(votes.items(), key=lambda vote: (-vote[1], vote[0]))

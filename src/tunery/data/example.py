@@ -6,10 +6,57 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Example:
-    """A token sequence and which of its tokens are learnt from."""
+    """A token sequence and which of its tokens are learnt from; or several sequences that begin alike."""
 
     tokens: Sequence[int]
     supervised: Sequence[bool]
     """supervised[i]: the model learns to predict tokens[i] from those before it. supervised[0] is always False."""
     cut: bool = False
     """It was longer than max_sequence_length."""
+    branches: tuple[int, ...] = ()
+    """Lengths of the stretches at the end of `tokens` that each follow what stands before the first of them, and
+    don't see each other. Empty = one plain sequence."""
+    label: bool | None = None
+    """Whether its answer is wanted, where the row says so."""
+
+
+def last_answer(example: Example) -> tuple[int, int]:
+    """Where the last unbroken run of supervised tokens starts and ends; (0, 0) where there is none."""
+    marks = example.supervised
+    end = next((at for at in range(len(marks), 0, -1) if marks[at - 1]), 0)
+    start = end
+    while start > 0 and marks[start - 1]:
+        start -= 1
+    return start, end
+
+
+def branched(
+    wholes: Sequence[Example], limit: int, *, label: bool | None = None, learn_prompt: bool = False
+) -> Example | None:
+    """Uncut examples that differ in their last answer as one: what they share once, then what each has of its own.
+
+    Only the last answers are supervised, and with `learn_prompt` what they share. Each is cut at `limit` tokens;
+    None where one of the answers lies beyond it.
+    """
+    answers = [last_answer(whole) for whole in wholes]
+    shared = min(_alike([whole.tokens for whole in wholes]), *(start for start, _ in answers))
+    if shared == 0 or any(start >= limit for start, _ in answers):
+        return None
+    tokens = list(wholes[0].tokens[:shared])
+    supervised = [learn_prompt and at > 0 for at in range(shared)]
+    branches: list[int] = []
+    for whole, (start, end) in zip(wholes, answers, strict=True):
+        own = whole.tokens[shared:limit]
+        tokens += own
+        supervised += [start <= at < end for at in range(shared, shared + len(own))]
+        branches.append(len(own))
+    cut = any(len(whole.tokens) > limit for whole in wholes)
+    return Example(tokens, supervised, cut, tuple(branches), label)
+
+
+def _alike(sequences: Sequence[Sequence[int]]) -> int:
+    """With how many equal tokens all of them begin."""
+    for at, column in enumerate(zip(*sequences, strict=False)):
+        if any(token != column[0] for token in column):
+            return at
+    return min(map(len, sequences))

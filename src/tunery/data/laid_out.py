@@ -1,49 +1,79 @@
 """A run's rows as Arrow files in its folder, the same for a run on a server and for one without.
 
-Done once; the same inputs give the same files, so a file that is there is right.
+Done once; the same inputs give the same files, so files that are there are right. Beside them stands a report of
+what the recipe came to.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from tunery.core.files import read_json, write_json
 from tunery.data.arrow import write_arrow
-from tunery.data.select import select_rows
+from tunery.data.leaks import LeakCheck
+from tunery.data.multi_turn import Joiner, Length
+from tunery.data.rows import characters, decode_row
+from tunery.data.sampling import HIGHEST_RATE, Sample, take
+from tunery.data.select import Selection, select_rows
+from tunery.schemas.recipe import RecipePart, RecipeReport, RowCounts
+from tunery.schemas.run import ResolvedSpec
 
 TRAIN, VALIDATION, HELD_OUT = "train.arrow", "validation.arrow", "held_out.arrow"
+RECIPE = "recipe.json"
+_LOOKED_AT = 200_000
+"""So many training rows are compared with the test rows."""
 
 
 class Rows(Protocol):
     """Canonical rows by number."""
 
+    @property
+    def characters(self) -> int:
+        """All of their content."""
+        ...
+
     def __len__(self) -> int: ...
+    def lines(self) -> Iterator[bytes]: ...
     def pick(self, numbers: Sequence[int]) -> Iterator[bytes]: ...
 
 
-def lay_out_training(
-    folder: Path, train: Sequence[Rows], named: Rows | None, settings: Mapping[str, Any]
-) -> tuple[Path, Path | None]:
-    """Paths of the training rows and, where there are any, of the validation rows.
+@dataclass(frozen=True)
+class Sources:
+    """The rows that a resolved spec names, in its order."""
 
-    `named` is the validation set that the spec names; without one the settings may split rows off.
-    """
+    train: Sequence[Rows]
+    validation: Rows | None = None
+    general: Rows | None = None
+    """Where the spec mixes a general corpus in."""
+    held_out: Rows | None = None
+    """What the model is judged on afterwards; only compared with here."""
+    length: Length | None = None
+    """Tokens of a row; needed to join rows."""
+
+
+@dataclass
+class _Taken:
+    """One dataset's sample, and what is known of it."""
+
+    label: str
+    rows: Rows
+    rate: float
+    sample: Sample
+    characters_in: int
+    characters: int
+    general: bool = False
+
+
+def lay_out_training(folder: Path, sources: Sources, resolved: ResolvedSpec) -> tuple[Path, Path | None]:
+    """Paths of the training rows and, where there are any, of the validation rows."""
+    settings = resolved.spec.settings
     train_file, validation_file = folder / TRAIN, folder / VALIDATION
-    has_validation = named is not None or settings["validation_split_ratio"] > 0
-    if train_file.exists() and (validation_file.exists() or not has_validation):
-        return train_file, validation_file if has_validation else None
-    chosen = select_rows(
-        [range(len(rows)) for rows in train],
-        named_validation=None if named is None else range(len(named)),
-        validation_split_ratio=settings["validation_split_ratio"],
-        train_data_split_seed=settings["train_data_split_seed"],
-        max_train_samples=settings["max_train_samples"],
-        max_val_samples=settings["max_val_samples"],
-    )
-    if named is not None:
-        write_arrow(validation_file, named.pick(chosen.named_validation))
-    elif has_validation:
-        write_arrow(validation_file, _picked(train, chosen.validation))
-    write_arrow(train_file, _picked(train, chosen.train))
+    has_validation = sources.validation is not None or settings["validation_split_ratio"] > 0
+    wanted = [train_file, folder / RECIPE, *([validation_file] if has_validation else [])]
+    if not all(path.exists() for path in wanted):
+        _lay_out(folder, sources, resolved, has_validation=has_validation)
     return train_file, validation_file if has_validation else None
 
 
@@ -55,6 +85,151 @@ def lay_out_held_out(folder: Path, rows: Rows, max_rows: int) -> Path:
     return path
 
 
-def _picked(train: Sequence[Rows], chosen: list[list[int]]) -> Iterator[bytes]:
-    for rows, numbers in zip(train, chosen, strict=True):
-        yield from rows.pick(numbers)
+def read_report(folder: Path) -> RecipeReport | None:
+    """What the recipe came to; None before the rows are laid out."""
+    path = folder / RECIPE
+    return RecipeReport.model_validate(read_json(path)) if path.exists() else None
+
+
+def _lay_out(folder: Path, sources: Sources, resolved: ResolvedSpec, *, has_validation: bool) -> None:
+    settings = resolved.spec.settings
+    taken = _sample(sources, resolved)
+    chosen = _select(taken, sources, settings)
+    leaks = LeakCheck()
+    _note_tests(leaks, taken, chosen, sources, resolved)
+    if has_validation:
+        named = sources.validation
+        write_arrow(
+            folder / VALIDATION,
+            _picked(taken, chosen.validation) if named is None else named.pick(chosen.named_validation),
+        )
+    joiner = _joiner(sources, resolved)
+    digest = hashlib.sha256()
+
+    def lines() -> Iterator[bytes]:
+        compared = _compared(taken, chosen, leaks)
+        for line in joiner(compared) if joiner else compared:
+            digest.update(line)
+            digest.update(b"\n")
+            yield line
+
+    written = write_arrow(folder / TRAIN, lines())
+    counts = RowCounts(
+        sampled=sum(len(one.sample) for one in taken),
+        set_aside=chosen.set_aside,
+        validation=chosen.validation_rows,
+        returned=max(0, chosen.set_aside - chosen.validation_rows),
+        train=written,
+        joined=joiner.joined if joiner else 0,
+    )
+    report = RecipeReport(
+        parts=_parts(taken),
+        rows=counts,
+        leaks=leaks.report(),
+        recipe_hash=resolved.recipe_hash,
+        rows_hash=digest.hexdigest(),
+    )
+    write_json(folder / RECIPE, report.model_dump(mode="json"))
+
+
+def _sample(sources: Sources, resolved: ResolvedSpec) -> list[_Taken]:
+    data = resolved.spec.data
+    taken = [
+        _take(ref.label, resolved, rows, ref.sampling_rate or 1.0)
+        for ref, rows in zip(data.train, sources.train, strict=True)
+    ]
+    if data.mix is not None and sources.general is not None:
+        own = sum(one.characters for one in taken)
+        rate = general_rate(data.mix.ratio, own, sources.general.characters)
+        taken.append(_take(data.mix.label, resolved, sources.general, rate, general=True))
+    return taken
+
+
+def general_rate(ratio: float, own: int, general: int) -> float:
+    """The sampling rate of the general corpus: `ratio` of the own characters, as far as copies may go."""
+    return min(HIGHEST_RATE, ratio * own / max(general, 1))
+
+
+def _take(label: str, resolved: ResolvedSpec, rows: Rows, rate: float, *, general: bool = False) -> _Taken:
+    sizes = map(_size, rows.lines())
+    sample = take(resolved.data_hashes[label], len(rows), rate, resolved.spec.data.seed, sizes)
+    part = sum(map(_size, rows.pick(sample.subset)))
+    return _Taken(label, rows, rate, sample, rows.characters, sample.copies * rows.characters + part, general)
+
+
+def _size(line: bytes) -> int:
+    return characters(decode_row(line))
+
+
+def _select(taken: Sequence[_Taken], sources: Sources, settings: dict[str, Any]) -> Selection:
+    general = [one.sample for one in taken if one.general]
+    return select_rows(
+        [one.sample for one in taken if not one.general],
+        general=general[0] if general else None,
+        named_validation=None if sources.validation is None else len(sources.validation),
+        validation_split_ratio=settings["validation_split_ratio"],
+        train_data_split_seed=settings["train_data_split_seed"],
+        max_train_samples=settings["max_train_samples"],
+        max_val_samples=settings["max_val_samples"],
+    )
+
+
+def _note_tests(
+    leaks: LeakCheck, taken: Sequence[_Taken], chosen: Selection, sources: Sources, resolved: ResolvedSpec
+) -> None:
+    spec = resolved.spec
+    for one, numbers in zip(taken, chosen.validation, strict=False):
+        leaks.test(one.label, zip(numbers, one.rows.pick(numbers), strict=True))
+    if sources.validation is not None and spec.data.validation is not None:
+        numbers = chosen.named_validation
+        leaks.test(spec.data.validation.label, zip(numbers, sources.validation.pick(numbers), strict=True))
+    if sources.held_out is not None and spec.evaluate.dataset is not None:
+        numbers = range(min(len(sources.held_out), spec.evaluate.max_rows))
+        leaks.test(spec.evaluate.dataset.label, zip(numbers, sources.held_out.pick(numbers), strict=True))
+
+
+def _compared(taken: Sequence[_Taken], chosen: Selection, leaks: LeakCheck) -> Iterator[bytes]:
+    """The training rows; each is held against the test rows once, however often it is copied."""
+    looked = 0
+    for one, numbers in zip(taken, chosen.train, strict=True):
+        highest = -1
+        for number, line in zip(numbers, one.rows.pick(numbers), strict=True):
+            if leaks.has_tests and number > highest:
+                highest = number
+                if looked < _LOOKED_AT:
+                    leaks.train(one.label, number, decode_row(line))
+                    looked += 1
+                else:
+                    leaks.stop()
+            yield line
+
+
+def _picked(taken: Sequence[_Taken], chosen: Iterable[Sequence[int]]) -> Iterator[bytes]:
+    for one, numbers in zip(taken, chosen, strict=False):
+        yield from one.rows.pick(numbers)
+
+
+def _joiner(sources: Sources, resolved: ResolvedSpec) -> Joiner | None:
+    settings = resolved.spec.settings
+    probability = settings.get("pseudo_multi_turn_probability", 0.0)
+    if not probability:
+        return None
+    assert sources.length is not None
+    return Joiner(probability, resolved.spec.data.seed, sources.length, settings["max_sequence_length"])
+
+
+def _parts(taken: Sequence[_Taken]) -> list[RecipePart]:
+    everything = max(1, sum(one.characters for one in taken))
+    return [
+        RecipePart(
+            dataset=one.label,
+            kind="general" if one.general else "own",
+            rows_in=len(one.rows),
+            characters_in=one.characters_in,
+            sampling_rate=one.rate,
+            rows=len(one.sample),
+            characters=one.characters,
+            share=round(100 * one.characters / everything, 4),
+        )
+        for one in taken
+    ]

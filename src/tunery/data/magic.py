@@ -3,6 +3,7 @@
 from typing import BinaryIO, Literal
 
 from tunery.core.errors import Problem, Where
+from tunery.data.rows import MediaType
 
 Kind = Literal["text", "zip", "gzip", "zstd", "parquet"]
 
@@ -48,6 +49,13 @@ def kind_of(content: BinaryIO | bytes, name: str) -> Kind:
         if head.startswith(magic):
             return kind
     return "text"
+
+
+def picture_type(content: bytes) -> MediaType:
+    """Of a picture that was read before, and so is one of three kinds."""
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    return "image/webp" if content.startswith(b"RIFF") else "image/jpeg"
 
 
 def stem(name: str) -> str:

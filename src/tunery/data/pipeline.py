@@ -1,32 +1,31 @@
-"""Work on bytes that goes on beside the reading: hashing and compressing let other threads run meanwhile."""
+"""Work that goes on beside the reading: hashing and writing let other threads run meanwhile."""
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import ParamSpec
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 
-class Beside(Generic[T]):
+class Beside:
     """Does jobs one after the other in a thread of its own; at most `waiting` wait, so memory stays bounded."""
 
-    def __init__(self, done: Callable[[T], None], *, waiting: int = 8) -> None:
-        self._done = done
+    def __init__(self, *, waiting: int = 8) -> None:
         self._waiting = waiting
         self._pool = ThreadPoolExecutor(1)
-        self._jobs: deque[Future[T]] = deque()
+        self._jobs: deque[Future[None]] = deque()
 
-    def add(self, job: Callable[[bytes], T], content: bytes) -> None:
-        """Do `job(content)`. `done` gets its outcome, in order and in the caller's thread."""
-        self._jobs.append(self._pool.submit(job, content))
+    def add(self, job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do `job(…)` after those before it. Raises what one of these raised."""
+        self._jobs.append(self._pool.submit(job, *args, **kwargs))
         while len(self._jobs) > self._waiting or (self._jobs and self._jobs[0].done()):
-            self._done(self._jobs.popleft().result())
+            self._jobs.popleft().result()
 
     def finish(self) -> None:
-        """Wait for every job."""
+        """Wait for every job. Raises what one of them raised."""
         while self._jobs:
-            self._done(self._jobs.popleft().result())
+            self._jobs.popleft().result()
 
     def close(self) -> None:
         """Give up what hasn't begun."""

@@ -5,15 +5,17 @@ as a value or as the reason why it has none; what makes the rest of a file unrea
 The module doesn't know what the rows mean, nor what was unpacked to get at the bytes.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import orjson
 
 from tunery.core.errors import Problem
-from tunery.data.block import Block, GuessedBlock, LineBlock, Record, ValueBlock
+from tunery.data.block import Block, Record, ValueBlock
+from tunery.data.native import Places, split_lines
 from tunery.data.record import MAX_RECORD_BYTES, parse, parse_text, too_long
-from tunery.data.splitter import ArraySplitter, find_list, split_lines
+from tunery.data.splitter import BEGINNING, ArraySplitter, find_list
 
 CHUNK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -32,11 +34,7 @@ def read_records(chunks: Iterable[bytes], name: str, *, longest: int = MAX_RECOR
     """Every row by itself, parsed. Raises Problem `file_unreadable` or `json_broken`."""
     for block in read_blocks(chunks, name, longest=longest):
         for number in range(len(block)):
-            record = block.record(number)
-            if record.error is not None and isinstance(block, GuessedBlock):
-                block.stop(number)
-                break
-            yield record
+            yield block.record(number)
 
 
 def read_blocks(
@@ -133,13 +131,44 @@ def _read_object(
 def _read_lines(head: bytes, stream: Iterator[bytes], offset: int, longest: int) -> Iterator[Block]:
     """One value a line; empty lines are no rows."""
     row = line = 1
-    for lines, cut in split_lines(chain([head], stream), longest):
-        block = LineBlock(row, line, offset, lines, cut, longest)
-        if len(block):
+    left = b""
+    let_go = 0
+    """So many bytes of the line that `left` is of aren't held."""
+    for chunk in chain([head], stream, [b"\n"]):
+        data = left + chunk
+        places, end, lines = split_lines(data)
+        if len(data) + let_go > longest:
+            blocks = _without_long(row, data, places, line, offset, longest, let_go)
+        else:
+            blocks = iter([Block(row, data, places, (0, line), offset)] if places else [])
+        for block in blocks:
+            row += len(block)
             yield block
-        row += len(block)
-        line += len(lines)
-        offset += sum(map(len, lines)) + len(lines) + sum(size - len(lines[n]) for n, size in cut.items())
+        if end:
+            line += lines
+            offset += end + let_go
+            let_go = 0
+        left = data[end:]
+        if len(left) + let_go > longest:
+            let_go += len(left) - BEGINNING
+            left = left[:BEGINNING]
+
+
+def _without_long(
+    row: int, data: bytes, places: Places, line: int, offset: int, longest: int, let_go: int
+) -> Iterator[Block]:
+    """The lines of some bytes, those that are too long as bad rows; of the first, `let_go` bytes are gone."""
+    for number, (start, end) in enumerate(zip(places[::2], places[1::2], strict=True), row):
+        gone = let_go if start else 0
+        size = end - start + (0 if start else let_go)
+        if size > longest:
+            raw = data[start : min(end, start + BEGINNING)]
+            found = line + data.count(b"\n", 0, start)
+            yield ValueBlock(
+                [Record(number, found, offset + gone + start, raw, None, too_long(size, longest))]
+            )
+        else:
+            yield Block(number, data, array("I", (start, end)), (0, line), offset + gone)
 
 
 def _read_text(head: bytes, stream: Iterator[bytes], offset: int, longest: int) -> Iterator[Block]:

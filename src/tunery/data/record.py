@@ -12,7 +12,8 @@ import orjson
 
 from tunery.data.rows import RowError
 
-MAX_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 41 << 20
+"""What is held of one row is a few times this, and all together must stay below 300 MB."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SPACED_COLON = re.compile(rb'"\s+:')

@@ -20,7 +20,7 @@ import orjson
 
 from tunery.core.errors import Problem
 from tunery.data.example import Example
-from tunery.data.rows import Conversation, Message
+from tunery.data.rows import Conversation, Message, TextPart
 from tunery.data.streaming import StreamDecoder
 from tunery.data.template import ChatTemplate, TemplateFailure
 from tunery.data.vocabulary import Speller, Vocabulary, read_tokenizer_files
@@ -69,6 +69,7 @@ class ChatRenderer:
         self._template: ChatTemplate | None = None
         controls = [token.content for token in self._vocabulary.added.values() if token.special]
         controls += self._vocabulary.named.values()
+        self._special = {self._vocabulary.id_of(token) for token in controls}
         self._in_answers = Speller(controls)
         self._in_prompts = self._in_answers
         self._opening = self._end = ""
@@ -110,6 +111,14 @@ class ChatRenderer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""
         return self._vocabulary.decode(ids)
+
+    def spell(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens spelled out."""
+        return self._vocabulary.decode(ids, skip_special=False)
+
+    def is_special(self, id: int) -> bool:
+        """Whether a token is control, not text."""
+        return id in self._special
 
     def stream(self) -> StreamDecoder:
         """A decoder for ids that come one by one."""
@@ -295,6 +304,9 @@ class ChatRenderer:
         )
 
     def _call(self, messages: Sequence[Message], tools: str) -> _Call:
+        if any(not isinstance(part, TextPart) for message in messages for part in message.content):
+            detail = "the row shows an image, and only text can be rendered"
+            raise Problem("chat_template_failed", row=_beginning(messages), detail=detail)
         unused = _unused(tools, *(message.text for message in messages))
         return _Call(self._now or datetime.now(), *unused)
 

@@ -6,10 +6,9 @@ one is about three in a million. Beyond a number of rows the hashes wait in a te
 
 import tempfile
 from array import array
-from collections.abc import Iterable
 from typing import IO
 
-HELD = 1 << 20
+HELD = 1 << 19
 """So many hashes are held before they go to the file."""
 _PARTS = 1024
 
@@ -27,9 +26,9 @@ class Repeats:
         if self._file is not None:
             self._file.close()
 
-    def add(self, lines: Iterable[bytes]) -> None:
-        """Note rows in canonical form."""
-        self._held.extend(map(hash, lines))
+    def add(self, hashes: bytes) -> None:
+        """Note rows by their hashes, 64 bits each."""
+        self._held.frombytes(hashes)
         if len(self._held) >= HELD:
             self._spill()
 

@@ -12,6 +12,7 @@ import msgspec
 from tunery.schemas.dataset import RowKind
 
 Role = Literal["system", "user", "assistant", "tool"]
+MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 
 
 class TextPart(msgspec.Struct, tag="text", tag_field="type", frozen=True, gc=False):
@@ -20,7 +21,26 @@ class TextPart(msgspec.Struct, tag="text", tag_field="type", frozen=True, gc=Fal
     text: str
 
 
-Part = TextPart
+class ImagePart(msgspec.Struct, tag="image", tag_field="type", frozen=True, gc=False):
+    """A picture; its bytes are a blob of the version. Width and height are those of the upright picture."""
+
+    digest: str
+    """SHA-256 of the bytes."""
+    media_type: MediaType
+    width: int
+    height: int
+
+
+class NamedImage(msgspec.Struct, tag="named_image", tag_field="type", frozen=True, gc=False):
+    """A picture as a record names it. What a format writes; the check puts the ImagePart in its place."""
+
+    name: str
+    """A path inside the archive, or a data: address. Empty: the next of those the record lists elsewhere."""
+    field: str
+    """Where the record names it."""
+
+
+Part = TextPart | ImagePart | NamedImage
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -32,7 +52,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     @property
     def text(self) -> str:
         """All words of the turn."""
-        return "".join([part.text for part in self.content])
+        return "".join([part.text for part in self.content if type(part) is TextPart])
 
     @classmethod
     def of(cls, role: Role, text: str) -> "Message":
@@ -103,10 +123,20 @@ class Text(msgspec.Struct, tag="text", tag_field="kind", frozen=True, forbid_unk
     text: str
 
 
-Row = Conversation | Preference | Labelled | Text
+class Captioned(
+    msgspec.Struct, tag="captioned", tag_field="kind", frozen=True, forbid_unknown_fields=True, gc=False
+):
+    """A picture and the words for it."""
+
+    image: ImagePart | NamedImage
+    caption: str
+
+
+Row = Conversation | Preference | Labelled | Text | Captioned
 
 ROW_TYPES: dict[RowKind, type[Row]] = {
     "conversation": Conversation, "preference": Preference, "labelled": Labelled, "text": Text,
+    "captioned": Captioned,
 }  # fmt: skip
 
 _ENCODER = msgspec.json.Encoder()
@@ -125,9 +155,23 @@ def characters(row: Row) -> int:
     """Characters of content, the unit in which data is mixed and charged."""
     if type(row) is Text:
         return len(row.text)
-    assert not isinstance(row, Text)
-    messages = row.messages + row.answers if isinstance(row, Preference) else row.messages
-    return sum([len(part.text) for message in messages for part in message.content])
+    return sum(
+        [len(part.text) for message in messages_of(row) for part in message.content if type(part) is TextPart]
+    ) + (len(row.caption) if type(row) is Captioned else 0)
+
+
+def messages_of(row: Row) -> tuple[Message, ...]:
+    """All turns of a row, the answers of a preference among them."""
+    if isinstance(row, Text | Captioned):
+        return ()
+    return row.messages + row.answers if isinstance(row, Preference) else row.messages
+
+
+def images_of(row: Row) -> list[ImagePart]:
+    """The pictures in a row, in order."""
+    if isinstance(row, Captioned):
+        return [row.image] if isinstance(row.image, ImagePart) else []
+    return [part for message in messages_of(row) for part in message.content if type(part) is ImagePart]
 
 
 class RowError(Exception):

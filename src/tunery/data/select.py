@@ -1,11 +1,15 @@
-"""Which rows train and which validate. Pure: the same lists and settings give the same answer, anywhere.
+"""Which rows train and which validate. Pure: the same samples and settings give the same answer, anywhere.
 
 Rows are numbers; where training draws on several datasets there is one list each. It reads no data.
 """
 
-import random
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from random import Random
+
+from tunery.data.sampling import Sample, apportion
 
 LONGEST_VALIDATION = 1000
 """More rows than this never validate; the first of a larger set are used."""
@@ -13,12 +17,12 @@ LONGEST_VALIDATION = 1000
 
 @dataclass(frozen=True)
 class Selection:
-    """Row numbers by dataset, in their order."""
+    """Row numbers by dataset, in their order; the general corpus, where there is one, comes last."""
 
-    train: list[list[int]]
-    validation: list[list[int]]
-    """Split off the training rows; by dataset, as `train`. Empty lists where a validation set was named."""
-    named_validation: list[int]
+    train: list[Sequence[int]]
+    validation: list[Sequence[int]]
+    """Split off the training rows; by dataset, as `train`. Empty where a validation set was named."""
+    named_validation: Sequence[int]
     """Of the named validation set."""
     set_aside: int
     """Rows that a split drew for validation before the limits; what lies above them went back to training."""
@@ -33,42 +37,61 @@ class Selection:
 
 
 def select_rows(
-    train: Sequence[Sequence[int]],
+    train: Sequence[Sample],
     *,
-    named_validation: Sequence[int] | None = None,
+    general: Sample | None = None,
+    named_validation: int | None = None,
     validation_split_ratio: float = 0.0,
     train_data_split_seed: int = 0,
     max_train_samples: int = -1,
     max_val_samples: int = -1,
 ) -> Selection:
-    """Split, then limit. The split only acts where no validation set is named.
+    """Split, then limit. The split only acts where no validation set (of `named_validation` rows) is named.
 
-    A split above 0 sets at least one row aside and leaves at least one. Limits take the first rows.
+    It draws from the rows of `train` without their copies, from each dataset its part, and never from the general
+    corpus; a row that validates trains in none of its copies. A split above 0 sets at least one row aside and
+    leaves at least one. Limits keep the mix: each dataset gives its part, its first rows.
     """
     longest = LONGEST_VALIDATION if max_val_samples < 0 else min(max_val_samples, LONGEST_VALIDATION)
-    places = [(dataset, position) for dataset, rows in enumerate(train) for position in range(len(rows))]
-    drawn: list[int] = []
-    if named_validation is None and validation_split_ratio > 0 and len(places) > 1:
-        wanted = round(len(places) * validation_split_ratio)
-        drawn = _draw(len(places), max(1, min(wanted, len(places) - 1)), train_data_split_seed)
-    chosen = set(drawn[:longest])
-    training = [place for number, place in enumerate(places) if number not in chosen]
+    sizes = [len(sample.distinct) for sample in train]
+    total = sum(sizes)
+    set_aside = 0
+    drawn: list[Sequence[int]] = [()] * len(train)
+    if named_validation is None and validation_split_ratio > 0 and total > 1:
+        set_aside = max(1, min(round(total * validation_split_ratio), total - 1))
+        counts = apportion(min(set_aside, longest), sizes, [sample.key for sample in train])
+        drawn = [_draw(*pair, train_data_split_seed) for pair in zip(train, counts, strict=True)]
+    kept = [_without(sample, rows) for sample, rows in zip(train, drawn, strict=True)]
+    keys = [sample.key for sample in train]
+    if general is not None:
+        kept.append(_without(general, ()))
+        keys.append(general.key)
     if max_train_samples >= 0:
-        training = training[:max_train_samples]
+        quotas = apportion(max_train_samples, [len(rows) for rows in kept], keys)
+        kept = [rows[:quota] for rows, quota in zip(kept, quotas, strict=True)]
     return Selection(
-        train=_by_dataset(train, training),
-        validation=_by_dataset(train, [places[number] for number in sorted(chosen)]),
-        named_validation=list(named_validation or [])[:longest],
-        set_aside=len(drawn),
+        train=kept,
+        validation=drawn,
+        named_validation=range(min(named_validation or 0, longest)),
+        set_aside=set_aside,
     )
 
 
-def _draw(total: int, count: int, seed: int) -> list[int]:
-    return random.Random(seed).sample(range(total), count)
+def _draw(sample: Sample, count: int, seed: int) -> Sequence[int]:
+    random = Random(f"split/{seed}/{sample.key}")
+    rows = sample.distinct
+    return sorted(rows[at] for at in random.sample(range(len(rows)), count))
 
 
-def _by_dataset(train: Sequence[Sequence[int]], places: Sequence[tuple[int, int]]) -> list[list[int]]:
-    chosen: list[list[int]] = [[] for _ in train]
-    for dataset, position in places:
-        chosen[dataset].append(train[dataset][position])
-    return chosen
+def _without(sample: Sample, drawn: Sequence[int]) -> Sequence[int]:
+    if not drawn:
+        return range(sample.rows) if (sample.copies, len(sample.subset)) == (1, 0) else _held(sample, set())
+    return _held(sample, set(drawn))
+
+
+def _held(sample: Sample, out: set[int]) -> "array[int]":
+    numbers = sample.numbers()
+    held = array("q")
+    while part := list(islice(numbers, 1 << 16)):
+        held.extend(number for number in part if number not in out)
+    return held

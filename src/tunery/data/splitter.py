@@ -5,37 +5,28 @@ brackets themselves don't fit, nothing after that place can be trusted: Problem 
 """
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from tunery.core.errors import Problem, Where
-from tunery.data.block import Block, GuessedBlock, PieceBlock, Place, Record
+from tunery.data.block import Block, Record, ValueBlock
+from tunery.data.native import split_elements
+from tunery.data.record import too_long
 from tunery.data.rows import RowError
 
 LONGEST_TAIL = 1 << 20
-_BEGINNING = 200
+BEGINNING = 200
 """So many bytes are held of what is too long."""
-_MISSES = 16
-"""So often may a guess fail before there is no more guessing."""
 
 _STRING_REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _STRUCTURE = re.compile(rb'["{}\[\]]')
 _SCALAR_END = re.compile(rb"[,\]}\s]")
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
-_FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"')
 _OPENS_OBJECTS = re.compile(rb"\[\s*\{")
 _PARTNER = {0x7D: 0x7B, 0x5D: 0x5B}  # } {   ] [
 _QUOTE, _COMMA, _OPEN, _BRACE, _CLOSE = 0x22, 0x2C, 0x5B, 0x7B, 0x5D
-
-
-class Piece(NamedTuple):
-    """One element. `raw` is only its beginning where `size` is more than the longest held."""
-
-    line: int
-    offset: int
-    raw: bytes
-    size: int
 
 
 def split_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], dict[int, int]]]:
@@ -51,8 +42,8 @@ def split_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[list[by
             yield lines, _cut_long(lines, longest, let_go)
             let_go = 0
         if len(left) > longest:
-            let_go += len(left) - _BEGINNING
-            left = left[:_BEGINNING]
+            let_go += len(left) - BEGINNING
+            left = left[:BEGINNING]
     if left:
         yield (last := [left]), _cut_long(last, longest, let_go)
 
@@ -65,7 +56,7 @@ def _cut_long(lines: list[bytes], longest: int, let_go: int) -> dict[int, int]:
             size = len(line) + (let_go if number == 0 else 0)
             if size > longest:
                 cut[number] = size
-                lines[number] = line[:_BEGINNING]
+                lines[number] = line[:BEGINNING]
     return cut
 
 
@@ -108,42 +99,34 @@ class ArraySplitter:
         self._in_string = False
         self._expects = "open"
         self._rows = 0
-        self._ended = -1
-        """Offset in the file where the element before ended."""
-        self._border = b""
-        """What usually stands between two elements, from the `}` of one to the first key of the other."""
-        self._skip = 0
-        """How much of the border belongs to the element before and what parts the two."""
-        self._misses = 0
+        self._places = array("I")
+        """Where the elements start and end in the buffer that weren't given yet."""
+        self._first = 1
+        """The number of the first of them."""
+        self._first_line = (0, line)
+        """A place before them in the buffer, and its line."""
         self.tail = b""
         """What follows the closing bracket."""
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
         """The elements that these bytes complete."""
         self._buffer += chunk
-        guessing = True
-        pieces: list[Piece] = []
+        self._first, self._first_line = self._rows + 1, (self._line_at, self._line)
         while self._expects != "end":
-            if guessing and self._border and self._at == self._start and len(spans := self._spans()) > 1:
-                yield from self._careful(pieces)
-                pieces = []
-                guess = GuessedBlock(
-                    self._rows + 1, self._buffer, spans, self._row_line, self._base, self._longest
-                )
-                yield guess
-                guessing = self._take(spans, len(guess))
-                continue
+            if self._start is not None and self._at == self._start:
+                self._skip_plain()
             try:
-                piece = self._element() if self._start is not None else self._between()
+                step = self._element() if self._start is not None else self._between()
             except Problem:
-                yield from self._careful(pieces)
+                yield from self._found()
                 raise
-            if piece is None:
+            if step is None:
                 break
-            if isinstance(piece, Piece):
-                self._rows += 1
-                pieces.append(piece)
-        yield from self._careful(pieces)
+            if isinstance(step, Record):
+                yield from self._found()
+                yield ValueBlock([step])
+                self._first = self._rows + 1
+        yield from self._found()
         if self._expects == "end":
             self.tail += self._buffer[self._at :]
             self._base += len(self._buffer)
@@ -153,43 +136,21 @@ class ArraySplitter:
         else:
             self._let_go()
 
-    def _careful(self, pieces: list[Piece]) -> Iterator[Block]:
-        if pieces:
-            first = self._rows - len(pieces) + 1
-            places = [Place(piece.line, piece.offset, piece.size) for piece in pieces]
-            yield PieceBlock(first, [piece.raw for piece in pieces], places, self._longest)
+    def _found(self) -> Iterator[Block]:
+        """The elements whose places are known, as a block."""
+        if self._places:
+            yield Block(self._first, self._buffer, self._places, self._first_line, self._base)
+            self._places = array("I")
 
-    def _spans(self) -> list[tuple[int, int]]:
-        """Where elements seem to start and end, from the one that starts here; each is followed by another."""
-        assert self._start is not None
-        spans: list[tuple[int, int]] = []
-        find, border, skip = self._buffer.find, self._border, self._skip
-        start = self._start
-        while (at := find(border, start)) >= 0 and at - start < self._longest:
-            spans.append((start, at + 1))
-            start = at + skip
-        return spans
-
-    def _take(self, spans: list[tuple[int, int]], taken: int) -> bool:
-        """Go on behind the elements that were guessed right; False when one wasn't."""
-        right = taken == len(spans)
-        if not right:
-            self._misses += 1
-            self._border = b""
-        start = spans[taken][0] if not right else spans[-1][1] - 1 + self._skip
-        self._rows += taken
-        self._line += self._buffer.count(b"\n", self._line_at, start)
-        self._line_at = self._start = self._at = start
-        self._row_line = self._line
-        return right
-
-    def _learn_border(self, start: int) -> None:
-        """Take what stands between the element before and the one that starts here for what usually does."""
-        end = self._ended - self._base
-        key = _FIRST_KEY.match(self._buffer, start)
-        if key and end > 0 and self._buffer[end - 1] == 0x7D and self._misses <= _MISSES:
-            self._border = self._buffer[end - 1 : key.end()]
-            self._skip = start - end + 1
+    def _skip_plain(self) -> None:
+        """Go on behind the elements from here that can be told apart at once."""
+        places, at = split_elements(self._buffer, self._at, self._longest)
+        if places:
+            self._places.extend(places)
+            self._rows += len(places) // 2
+            self._line += self._buffer.count(b"\n", self._line_at, at)
+            self._line_at = self._start = self._at = at
+            self._row_line = self._line
 
     def cut_off(self) -> Record | None:
         """Where the bytes ended inside the array: what stands there of a row, as a bad row."""
@@ -239,12 +200,10 @@ class ArraySplitter:
             self._line += self._buffer.count(b"\n", self._line_at, self._at)
             self._line_at = self._start = self._at
             self._row_line = self._line
-            if byte == _BRACE and not self._border:
-                self._learn_border(self._start)
         return True
 
-    def _element(self) -> Piece | None:
-        """Read on to the end of the element; None when more bytes are needed."""
+    def _element(self) -> Record | bool | None:
+        """Read on to the end of the element; None when more bytes are needed, the element when it is too long."""
         assert self._start is not None
         buffer = self._buffer
         while True:
@@ -283,25 +242,28 @@ class ArraySplitter:
                     return self._finish()
             self._at += 1
 
-    def _finish(self) -> Piece:
+    def _finish(self) -> Record | bool:
+        """The element ends here; gives it where it is too long to be held."""
         assert self._start is not None
-        size = self._at - self._start
-        raw = self._beginning if self._start < 0 else self._buffer[self._start : self._at]
-        if size > self._longest:
-            raw = raw[:_BEGINNING]
-        piece = Piece(self._row_line, self._base + self._start, raw, size)
+        start, size = self._start, self._at - self._start
         self._start = None
-        self._beginning = b""
         self._expects = "comma"
-        self._ended = self._base + self._at
-        return piece
+        self._rows += 1
+        if size <= self._longest:
+            self._places.extend((start, self._at))
+            return True
+        raw = self._beginning or self._buffer[start : start + BEGINNING]
+        self._beginning = b""
+        return Record(
+            self._rows, self._row_line, self._base + start, raw, None, too_long(size, self._longest)
+        )
 
     def _let_go(self) -> None:
         """Forget bytes that aren't needed any more, an element that is too long among them."""
         keep = self._at
         if self._start is not None:
             if self._start >= 0 and len(self._buffer) - self._start > self._longest:
-                self._beginning = self._buffer[self._start : self._start + _BEGINNING]
+                self._beginning = self._buffer[self._start : self._start + BEGINNING]
             elif self._start >= 0:
                 keep = self._start
         if keep == 0:

@@ -1,40 +1,43 @@
-"""Accepted rows as immutable blobs: shards of compressed frames, an index per shard, one manifest per version.
+"""Accepted rows as immutable blobs: shards of lines, an index per shard, one manifest per version.
 
-    manifest   JSON: format, row kind, counts, content hash, shards in order
-    index      JSON: [[offset, bytes, rows], …], the frames of one shard
-    shard      zstd frames end to end; each holds whole rows, one canonical JSON a line
+    manifest   JSON: format, row kind, counts, content hash, shards in order, list of images
+    index      JSON: [[offset, bytes, rows], …], the frames of one shard: what must be read to get at a row
+    shard      whole rows, one canonical JSON a line; a piece of the content, see content.py
+    images     the digests of the images that rows show, 32 bytes each, in rising order; each image is a blob
 
 The same rows always give the same blobs, so equal versions share their bytes. The digest of the manifest
 names the version. This module doesn't know of datasets, projects or files.
 """
 
 import contextlib
-import errno
 import hashlib
+import os
 import tempfile
-from bisect import bisect_right
-from collections import deque
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
-import zstandard
 
 from tunery.blobs.point import BlobStore
 from tunery.core.errors import Problem
-from tunery.core.files import sha256_file
+from tunery.core.files import is_disk_full
+from tunery.data.content import Content, Lines, Part
 from tunery.data.pipeline import Beside
-from tunery.data.rows import Row, decode_row
+from tunery.data.rows import Row, decode_row, images_of
 from tunery.schemas.dataset import RowKind
 
-FRAME_BYTES = 256 << 10
-"""A frame is closed by the row that reaches this: what must be unpacked to read one row."""
-SHARD_BYTES = 64 << 20
-"""A shard is closed by the frame that reaches this, counted before compression."""
-_LEVEL = 3
+FRAME_BYTES = 16 << 10
+"""A frame is closed by the row that reaches this."""
+_SYNC_BYTES = 16 << 20
+"""So much is written before the disk is asked to keep it, so that little is left to wait for in the end."""
+_MOST_OPEN = 64
+"""Shards that are held open while rows are picked."""
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -44,10 +47,9 @@ class Shard(msgspec.Struct, frozen=True):
     index: str
     rows: int
     bytes: int
-    """Compressed."""
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a version consists of."""
 
     v: int
@@ -57,8 +59,12 @@ class Manifest(msgspec.Struct, frozen=True):
     characters: int
     content_hash: str
     shards: list[Shard]
+    images: str | None = None
+    """Blob of their list; None where rows show no images."""
 
 
+_SHOWS_IMAGE = b'"type":"image","digest":"'
+"""Text can't hold this: there its quotation marks are escaped."""
 _MANIFEST = msgspec.json.Decoder(Manifest)
 _INDEX = msgspec.json.Decoder(list[tuple[int, int, int]])
 
@@ -69,17 +75,20 @@ class VersionWriter:
     def __init__(self, blobs: BlobStore, *, scratch: Path | None = None) -> None:
         self._blobs = blobs
         self._folder = tempfile.TemporaryDirectory(prefix="tunery-rows-", dir=scratch)
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-        self._beside = Beside(self._write_frame)
-        self._lines: list[bytes] = []
-        self._frame_bytes = 0
-        self._shard_bytes = 0
+        self._syncing = Beside()
+        self._content = Content()
         self._file: BinaryIO | None = None
-        self._frames: list[list[tuple[int, int, int]]] = []
-        self._sizes: deque[tuple[int, int]] = deque()
-        """Rows and bytes of the frames that are being compressed."""
+        self._size = self._synced = 0
+        """Of the shard that is being written."""
+        self._frames: list[tuple[int, int, int]] = []
+        self._frame = (0, 0)
+        """Where the frame starts that isn't closed yet, and its rows."""
+        self._shards: list[tuple[Shard, bytes]] = []
+        """Each with its index, which isn't stored yet."""
         self._rows = 0
         self._characters = 0
+        self._images: set[str] = set()
+        self._may_show_images = False
 
     def __enter__(self) -> "VersionWriter":
         return self
@@ -87,7 +96,7 @@ class VersionWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._beside.close()
+        self._syncing.close()
         if self._file is not None:
             # What can't be flushed is thrown away with the folder.
             with contextlib.suppress(OSError):
@@ -95,23 +104,39 @@ class VersionWriter:
         self._folder.cleanup()
 
     def append(self, lines: Sequence[bytes], characters: int) -> None:
-        """Add rows in canonical form, with so many characters together. Raises Problem `disk_full`."""
+        """Add rows in canonical form, with so many characters together: all as parts, or none. Raises Problem
+        `disk_full`."""
         self._rows += len(lines)
         self._characters += characters
-        for line in lines:
-            self._lines.append(line)
-            self._frame_bytes += len(line) + 1
-            if self._frame_bytes >= FRAME_BYTES:
-                self._close_frame()
+        with _or_full(self._folder.name):
+            if isinstance(lines, Part):
+                self._write(lines)
+                return
+            # They may come from another version, whose images are stored.
+            self._may_show_images = True
+            for part in self._content.add(Lines.of(lines)):
+                self._write(part)
+
+    def add_image(self, digest: str, content: bytes) -> None:
+        """An image that rows may show. Kept if a row does. Raises Problem `disk_full`."""
+        self._may_show_images = True
+        path = self._image_path(digest)
+        if not path.exists():
+            with _or_full(self._folder.name):
+                path.write_bytes(content)
 
     def finish(self, content_hash: str, format: str, row_kind: RowKind) -> str:
         """Put everything into the blob store, the manifest last; returns the manifest's digest."""
-        self._close_frame()
-        self._beside.finish()
-        self._close_shard()
+        with _or_full(self._folder.name):
+            for part in self._content.finish():
+                self._write(part)
+            self._syncing.finish()
+        assert self._file is None, "parts must end with the one that closes the last piece"
         kept: list[str] = []
         try:
-            shards = [self._put_shard(number, frames, kept) for number, frames in enumerate(self._frames)]
+            images = self._put_images(kept)
+            for number, (shard, index) in enumerate(self._shards):
+                self._put_shard(number, shard, index, kept)
             manifest = Manifest(
                 v=1,
                 format=format,
@@ -119,7 +144,8 @@ class VersionWriter:
                 rows=self._rows,
                 characters=self._characters,
                 content_hash=content_hash,
-                shards=shards,
+                shards=[shard for shard, _ in self._shards],
+                images=images,
             )
             return self._put_bytes(msgspec.json.encode(manifest), kept)
         except BaseException:
@@ -127,64 +153,83 @@ class VersionWriter:
                 self._blobs.delete(digest)
             raise
 
-    def _put_shard(self, number: int, frames: list[tuple[int, int, int]], kept: list[str]) -> Shard:
-        path = self._path(number)
-        digest = sha256_file(path)
-        if not self._blobs.exists(digest):
-            kept.append(digest)
-            self._blobs.put_file(path)
-        return Shard(
-            digest=digest,
-            index=self._put_bytes(msgspec.json.encode(frames), kept),
-            rows=sum(rows for _, _, rows in frames),
-            bytes=path.stat().st_size,
-        )
+    def _put_images(self, kept: list[str]) -> str | None:
+        """The images that rows show. Those of rows that come from another version are there already."""
+        for digest in sorted(self._images):
+            if not self._blobs.renew(digest):
+                kept.append(digest)
+                self._blobs.put_file(self._image_path(digest))
+        if not self._images:
+            return None
+        return self._put_bytes(b"".join(map(bytes.fromhex, sorted(self._images))), kept)
+
+    def _put_shard(self, number: int, shard: Shard, index: bytes, kept: list[str]) -> None:
+        if not self._blobs.renew(shard.digest):
+            kept.append(shard.digest)
+            self._blobs.take_file(self._path(number), shard.digest)
+        self._put_bytes(index, kept)
 
     def _put_bytes(self, content: bytes, kept: list[str]) -> str:
         """Put bytes, noting in `kept` what wasn't there before."""
         digest = hashlib.sha256(content).hexdigest()
-        if not self._blobs.exists(digest):
+        if not self._blobs.renew(digest):
             kept.append(digest)
             self._blobs.put_bytes(content)
         return digest
 
-    def _close_frame(self) -> None:
-        if not self._lines:
-            return
-        self._lines.append(b"")
-        raw = b"\n".join(self._lines)
-        self._sizes.append((len(self._lines) - 1, len(raw)))
-        self._lines = []
-        self._frame_bytes = 0
-        self._beside.add(self._compressor.compress, raw)
-
-    def _write_frame(self, frame: bytes) -> None:
-        rows, size = self._sizes.popleft()
-        try:
+    def _write(self, part: Part) -> None:
+        if part:
             if self._file is None:
-                self._file = self._path(len(self._frames)).open("wb")
-                self._frames.append([])
-            offset = self._file.tell()
-            self._file.write(frame)
-        except OSError as error:
-            raise _full(error, self._folder.name) from error
-        self._frames[-1].append((offset, len(frame), rows))
-        self._shard_bytes += size
-        if self._shard_bytes >= SHARD_BYTES:
-            self._close_shard()
+                self._file = self._path(len(self._shards)).open("wb")
+            self._file.write(part.text)
+            if self._may_show_images:
+                self._note_images(part)
+            self._note_frames(part)
+            if self._size - self._synced >= _SYNC_BYTES:
+                self._synced = self._size
+                self._file.flush()
+                self._syncing.add(os.fsync, self._file.fileno())
+        if part.piece is not None:
+            self._close_shard(part.piece)
 
-    def _close_shard(self) -> None:
-        if self._file is None:
-            return
+    def _note_images(self, part: Part) -> None:
+        if _SHOWS_IMAGE in part.text:
+            shown = (images_of(decode_row(line)) for line in part if _SHOWS_IMAGE in line)
+            self._images.update(image.digest for images in shown for image in images)
+
+    def _note_frames(self, part: Part) -> None:
+        """Close the frames that are full with these rows."""
+        begin, rows = self._frame
+        taken = 0
+        while True:
+            last = bisect_left(part.ends, begin + FRAME_BYTES - self._size, taken)
+            if last == len(part):
+                break
+            end = self._size + part.ends[last]
+            self._frames.append((begin, end - begin, rows + last + 1 - taken))
+            begin, rows, taken = end, 0, last + 1
+        self._frame = (begin, rows + len(part) - taken)
+        self._size += len(part.text)
+
+    def _close_shard(self, digest: str) -> None:
+        begin, rows = self._frame
+        if rows:
+            self._frames.append((begin, self._size - begin, rows))
+        index = msgspec.json.encode(self._frames)
+        count = sum(rows for _, _, rows in self._frames)
+        named = hashlib.sha256(index).hexdigest()
+        self._shards.append((Shard(digest=digest, index=named, rows=count, bytes=self._size), index))
         file, self._file = self._file, None
-        self._shard_bytes = 0
-        try:
-            file.close()
-        except OSError as error:
-            raise _full(error, self._folder.name) from error
+        self._size = self._synced = 0
+        self._frames, self._frame = [], (0, 0)
+        if file is not None:
+            self._syncing.add(_sync, file)
 
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number:06d}"
+
+    def _image_path(self, digest: str) -> Path:
+        return Path(self._folder.name) / f"image-{digest}"
 
 
 class VersionReader:
@@ -195,16 +240,21 @@ class VersionReader:
         with blobs.open(manifest_digest) as file:
             self.manifest = _MANIFEST.decode(file.read())
         self._ends = list(accumulate(shard.rows for shard in self.manifest.shards))
-        self._indexes: dict[int, list[tuple[int, int, int]]] = {}
+        self._indexes: dict[int, _Index] = {}
 
     def __len__(self) -> int:
         return self.manifest.rows
+
+    @property
+    def characters(self) -> int:
+        """Of all rows."""
+        return self.manifest.characters
 
     def __iter__(self) -> Iterator[Row]:
         return map(decode_row, self.lines())
 
     def rows(self, offset: int, limit: int) -> list[Row]:
-        """At most `limit` rows from row `offset`, counted from 0; only the frames that hold them are unpacked."""
+        """At most `limit` rows from row `offset`, counted from 0; only the frames that hold them are read."""
         found: list[Row] = []
         if limit > 0:
             for line in self.lines(offset):
@@ -212,6 +262,14 @@ class VersionReader:
                 if len(found) == limit:
                     break
         return found
+
+    def images(self) -> list[str]:
+        """Digests of the images that rows show, in rising order."""
+        if self.manifest.images is None:
+            return []
+        with self._blobs.open(self.manifest.images) as file:
+            listed = file.read()
+        return [listed[at : at + 32].hex() for at in range(0, len(listed), 32)]
 
     def lines(self, offset: int = 0) -> Iterator[bytes]:
         """The canonical form of every row from row `offset`."""
@@ -225,47 +283,72 @@ class VersionReader:
         """The canonical form of the rows with these numbers, in this order. Quick where the numbers rise."""
         frame: list[bytes] = []
         first = end = 0
-        for number in numbers:
-            if not first <= number < end:
-                first, frame = self._frame_of(number)
-                end = first + len(frame)
-            yield frame[number - first]
+        with ExitStack() as held:
+            files: dict[int, BinaryIO] = {}
+            for number in numbers:
+                if not first <= number < end:
+                    if len(files) == _MOST_OPEN:
+                        held.close()
+                        files.clear()
+                    first, frame = self._frame_of(number, files, held)
+                    end = first + len(frame)
+                yield frame[number - first]
 
-    def _frame_of(self, number: int) -> tuple[int, list[bytes]]:
+    def _frame_of(self, number: int, files: dict[int, BinaryIO], held: ExitStack) -> tuple[int, list[bytes]]:
         """The first row's number, and all rows, of the frame that holds row `number`."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         shard = bisect_right(self._ends, number)
-        first = self._ends[shard - 1] if shard else 0
-        for offset, size, rows in self._index(shard):
-            if number < first + rows:
-                with self._blobs.open(self.manifest.shards[shard].digest) as file:
-                    file.seek(offset)
-                    raw = zstandard.ZstdDecompressor().decompress(file.read(size))
-                return first, raw.split(b"\n")[:rows]
-            first += rows
-        raise AssertionError("the index of a shard ends before its rows do")
+        before = self._ends[shard - 1] if shard else 0
+        index = self._index(shard)
+        at = bisect_right(index.rows, number - before) - 1
+        if shard not in files:
+            files[shard] = held.enter_context(self._blobs.open(self.manifest.shards[shard].digest))
+        return before + index.rows[at], index.read(files[shard], at)
 
     def _shard_lines(self, number: int, skip: int) -> Iterator[bytes]:
-        unpack = zstandard.ZstdDecompressor()
+        index = self._index(number)
+        first = bisect_right(index.rows, skip) - 1
+        skip -= index.rows[first]
         with self._blobs.open(self.manifest.shards[number].digest) as file:
-            for offset, size, rows in self._index(number):
-                if skip >= rows:
-                    skip -= rows
-                    continue
-                file.seek(offset)
-                lines = unpack.decompress(file.read(size)).split(b"\n")
-                yield from lines[skip:rows]
+            for at in range(first, len(index.rows) - 1):
+                yield from index.read(file, at)[skip:]
                 skip = 0
 
-    def _index(self, number: int) -> list[tuple[int, int, int]]:
+    def _index(self, number: int) -> "_Index":
         if number not in self._indexes:
             with self._blobs.open(self.manifest.shards[number].index) as file:
-                self._indexes[number] = _INDEX.decode(file.read())
+                frames = _INDEX.decode(file.read())
+            rows = array("Q", accumulate((rows for _, _, rows in frames), initial=0))
+            places = array("Q", accumulate((size for _, size, _ in frames), initial=0))
+            self._indexes[number] = _Index(rows, places)
         return self._indexes[number]
 
 
-def _full(error: OSError, path: str) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem("disk_full", path=path)
-    return error
+class _Index(NamedTuple):
+    """The frames of a shard: the first row and the first byte of each, and of one behind the last."""
+
+    rows: "array[int]"
+    places: "array[int]"
+
+    def read(self, shard: BinaryIO, at: int) -> list[bytes]:
+        """The rows of a frame."""
+        shard.seek(self.places[at])
+        return shard.read(self.places[at + 1] - self.places[at]).split(b"\n")[:-1]
+
+
+def _sync(file: BinaryIO) -> None:
+    with file:
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _or_full(path: str) -> Iterator[None]:
+    """Raises Problem `disk_full` where the disk was."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise Problem("disk_full", path=path) from error
+        raise

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from tunery.data.fields import blank
-from tunery.data.rows import Conversation, Message, Role, RowError, TextPart
+from tunery.data.rows import Conversation, Message, Part, Role, RowError, TextPart
 
-_FIRST = frozenset({"system", "user"})
-_FOLLOWS: Mapping[Role, frozenset[str]] = {
+Turn = tuple[Role, str | tuple[Part, ...]]
+"""Who speaks, and what: text, or typed parts."""
+FIRST = frozenset({"system", "user"})
+FOLLOWS: Mapping[Role, frozenset[str]] = {
     "system": frozenset({"user"}),
     "user": frozenset({"assistant"}),
     "assistant": frozenset({"user", "tool"}),
@@ -16,24 +18,30 @@ _FOLLOWS: Mapping[Role, frozenset[str]] = {
 }
 
 
-def conversation(turns: Sequence[tuple[Role, str]], field: str, tools: object = None) -> Conversation:
-    """Check order and content of the turns. `field` names the list they came from. Raises RowError."""
+def conversation(turns: Sequence[Turn], field: str, tools: object = None, *, ahead: int = 0) -> Conversation:
+    """Check order and content of the turns. `field` names the list they came from, but for the first `ahead`.
+
+    Raises RowError.
+    """
     before: Role | None = None
-    follows = _FIRST
+    follows = FIRST
     messages: list[Message] = []
-    for role, text in turns:
+    for role, content in turns:
         if role not in follows:
-            raise _out_of_order(before, role, f"{field}[{len(messages)}]")
-        if not text or text.isspace():
-            raise _empty(role, f"{field}[{len(messages)}]")
-        messages.append(Message(role, (TextPart(text),)))
+            raise _out_of_order(before, role, f"{field}[{len(messages) - ahead}]")
+        if isinstance(content, str):
+            if not content or content.isspace():
+                raise _empty(role, f"{field}[{len(messages) - ahead}]")
+            messages.append(Message(role, (TextPart(content),)))
+        else:
+            messages.append(Message(role, content))
         before = role
-        follows = _FOLLOWS[role]
+        follows = FOLLOWS[role]
     if before != "assistant":
         raise RowError(
             "no_answer_at_end",
             "End the conversation with the assistant's answer, or remove what follows its last one.",
-            field=f"{field}[{len(turns) - 1}]" if turns else field,
+            field=f"{field}[{len(turns) - 1 - ahead}]" if len(turns) > ahead else field,
             found=before or "no turns",
         )
     return Conversation(tuple(messages), tools_text(tools) if tools else "")
@@ -70,7 +78,7 @@ def _out_of_order(before: Role | None, role: Role, field: str) -> RowError:
     if before == role:
         fix = f"Join the two {role} turns that stand side by side, or put what was said between them."
         return RowError("turns_do_not_alternate", fix, field=field, found=role)
-    fix = f"After a turn of {before} comes one of {' or '.join(sorted(_FOLLOWS[before]))}, not {role}."
+    fix = f"After a turn of {before} comes one of {' or '.join(sorted(FOLLOWS[before]))}, not {role}."
     return RowError("turns_do_not_alternate", fix, field=field, found=role)
 
 

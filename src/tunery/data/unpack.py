@@ -7,36 +7,49 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, BinaryIO
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile
-
-import pyarrow as pa
 
 from tunery.core.errors import Problem, Where
 from tunery.data.archive import members
-from tunery.data.block import Block
-from tunery.data.columns import read_parquet
+from tunery.data.attach import Images
+from tunery.data.block import Block, Record, ValueBlock
 from tunery.data.magic import kind_of, stem
-from tunery.data.reader import CHUNK, read_blocks
+from tunery.data.reader import read_blocks
 from tunery.data.table import looks_like_table, read_table
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK = 512 << 10
+"""So much is read at once: what is done with it next still lies in the processor's cache."""
 MAX_RATIO = 100
 """Unpacked bytes for each packed one; text as people write it stays below 10."""
 GRACE_BYTES = 32 << 20
 """So much may come out before the ratio counts."""
 MAX_UNPACKED = 256 << 30
+_TABLE_HEAD = 1 << 16
+"""So much is looked at to tell a table."""
 
 Progress = Callable[[int], None]
 
 
 def read_file(
-    path: Path, name: str | None = None, *, salvage: bool = False, progress: Progress | None = None
+    path: Path,
+    name: str | None = None,
+    *,
+    images: Images,
+    salvage: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[str, Block]]:
     """Every row of a file, with the name of the (member) file it stands in; `name` is what to call the file.
 
-    `progress` is told the bytes read so far. `salvage`: an array that is cut off gives what stands before the cut.
+    `images` is told which pictures lie beside the rows; `progress` the bytes read so far. `salvage`: an array that is
+    cut off gives what stands before the cut.
     Raises Problem `file_missing`, `file_unreadable`, `json_broken`.
     """
     name = name or path.name
@@ -50,38 +63,51 @@ def read_file(
             if progress:
                 progress(seen)
 
-        yield from _read(file, name, salvage, told)
+        yield from _read(path, file, name, salvage, told, images)
         told(size)
 
 
-def _read(file: BinaryIO, name: str, salvage: bool, told: Progress) -> Iterator[tuple[str, Block]]:
+def _read(
+    path: Path, file: BinaryIO, name: str, salvage: bool, told: Progress, images: Images
+) -> Iterator[tuple[str, Block]]:
     kind = kind_of(file, name)
     if kind == "zip":
-        for member in members(file, name):
+        for member in members(file, name, partial(images.archive, path)):
+            picture = images.rows_in(member.label, member.file_name)
             with member.open() as unpacked:
                 chunks = _limited(unpacked, member.label, told, lambda _, m=member: m.packed, member.before)
-                yield from _rows(chunks, member.label, member.file_name, salvage)
+                rows = read_rows(chunks, member.label, member.file_name, salvage)
+                captions = picture is not None and member.file_name.lower().endswith(".txt")
+                yield from _captions(rows, picture) if captions else rows
     elif kind == "parquet":
-        for block in read_parquet(file, name):
-            told(file.tell())
-            yield name, block
+        with _arrow(name):
+            from tunery.data.columns import read_parquet
+
+            for block in read_parquet(file, name):
+                told(file.tell())
+                yield name, block
     elif kind == "gzip":
         with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            yield from _rows(
+            yield from read_rows(
                 _limited(unpacked, name, told, lambda _: file.tell(), 0), name, stem(name), salvage
             )
     elif kind == "zstd":
-        with pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd") as unpacked:
-            yield from _rows(
+        with _arrow(name) as pa, pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd") as unpacked:
+            yield from read_rows(
                 _limited(unpacked, name, told, lambda _: file.tell(), 0), name, stem(name), salvage
             )
     else:
-        yield from _rows(_plain(file, told), name, name, salvage)
+        yield from read_rows(_plain(file, told), name, name, salvage)
 
 
-def _rows(chunks: Iterator[bytes], label: str, file_name: str, salvage: bool) -> Iterator[tuple[str, Block]]:
+def read_rows(
+    chunks: Iterator[bytes], label: str, file_name: str, salvage: bool
+) -> Iterator[tuple[str, Block]]:
     """Rows of a stream of text. `label`: what it is called in reports; `file_name`: whose ending counts."""
-    head = next(chunks, b"")
+    begun = bytearray()
+    while len(begun) < _TABLE_HEAD and (chunk := next(chunks, None)) is not None:
+        begun += chunk
+    head = bytes(begun)
     stream = chain([head], chunks)
     if looks_like_table(head, file_name):
         blocks = read_table(stream, label)
@@ -90,6 +116,19 @@ def _rows(chunks: Iterator[bytes], label: str, file_name: str, salvage: bool) ->
         blocks = read_blocks(stream, label, text=text, salvage=salvage)
     for block in blocks:
         yield label, block
+
+
+def _captions(rows: Iterator[tuple[str, Block]], picture: str | None) -> Iterator[tuple[str, Block]]:
+    """A text file that lies beside a picture of its name: the words for it."""
+    for label, block in rows:
+        records = [block.record(number) for number in range(len(block))]
+        yield label, ValueBlock([_caption(record, picture) for record in records])
+
+
+def _caption(record: Record, picture: str | None) -> Record:
+    if not isinstance(record.value, dict):
+        return record
+    return record._replace(value={"image": picture, "caption": record.value["text"].strip()})
 
 
 def _plain(file: BinaryIO, told: Progress) -> Iterator[bytes]:
@@ -101,7 +140,7 @@ def _plain(file: BinaryIO, told: Progress) -> Iterator[bytes]:
 
 
 def _limited(
-    unpacked: IO[bytes] | pa.NativeFile,
+    unpacked: "IO[bytes] | pa.NativeFile",
     label: str,
     told: Progress,
     packed: Callable[[int], int],
@@ -149,8 +188,23 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except EOFError as error:
         raise _refused(name, "it ends before its compressed data does; bring it whole") from error
-    except (BadZipFile, zlib.error, NotImplementedError, pa.ArrowException) as error:
-        raise _refused(name, f"it is damaged: {' '.join(str(error).split())[:200]}") from error
+    except (BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(name, error) from error
     except OSError as error:
         detail = error.strerror or " ".join(str(error).split())[:200]
         raise _refused(name, f"it is damaged or can't be read: {detail}") from error
+
+
+@contextmanager
+def _arrow(name: str) -> Iterator[ModuleType]:
+    """Arrow, which is loaded for its own kinds of file only: that takes longer than to check a small file."""
+    import pyarrow
+
+    try:
+        yield pyarrow
+    except pyarrow.ArrowException as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> Problem:
+    return _refused(name, f"it is damaged: {' '.join(str(error).split())[:200]}")

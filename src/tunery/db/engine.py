@@ -124,8 +124,11 @@ def _config() -> Config:
     return config
 
 
-def migrate(engine: Engine, folder: Path) -> None:
-    """Bring the schema to this version's; an existing SQLite file is copied to backups/ first."""
+def migrate(engine: Engine, folder: Path, *, to: str = "head") -> None:
+    """Bring the schema to this version's, or an earlier one; an existing SQLite file is copied to backups/ first.
+
+    Raises Problem `data_folder_newer` when the schema, or the one asked for, isn't known.
+    """
     config = _config()
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
@@ -133,13 +136,14 @@ def migrate(engine: Engine, folder: Path) -> None:
         found = MigrationContext.configure(connection).get_current_revision()
     if found == scripts.get_current_head():
         return
-    if found is not None and found not in known:
-        raise Problem("data_folder_newer", path=str(folder), found=found)
+    for revision in (found, None if to == "head" else to):
+        if revision is not None and revision not in known:
+            raise Problem("data_folder_newer", path=str(folder), found=revision)
     if found is not None and engine.dialect.name == "sqlite":
         backup(engine, folder / "backups" / f"{found}-{stamp(now_us())}.db")
     with writing(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def backup(engine: Engine, target: Path) -> None:

@@ -7,6 +7,7 @@ a schedule of ids is unique per project, a version's number is unique within its
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -111,9 +112,43 @@ dataset_version = Table(
     Column("report", JSON),
     Column("error", JSON),
     Column("task_id", String(40)),
+    Column("options", JSON, comment="what the user said of the file and of the import"),
+    Column("filename", Text, comment="what the file is called"),
+    Column("source", JSON, comment="the connection and the files it was read from"),
+    Column("cleaning", JSON, comment="the version it was cleaned from, and what each step did"),
+    Column("kept_until", BigInteger, comment="the file is there to be imported again, till then"),
     Column("published", BigInteger),
     _created(),
     UniqueConstraint("dataset_id", "version"),
+)
+
+upload = Table(
+    "upload",
+    METADATA,
+    _id(),
+    _project(),
+    Column("filename", Text, nullable=False),
+    Column("fingerprint", String(256), comment="the client's own mark of the file, to find the upload again"),
+    Column(
+        "bytes", BigInteger, nullable=False, comment="of the whole file; what came is the staged file's size"
+    ),
+    Column("sha256", String(64)),
+    Column("expires", BigInteger, nullable=False),
+    _created(),
+)
+
+connection = Table(
+    "connection",
+    METADATA,
+    _id(),
+    _project(),
+    Column("name", String(128), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("settings", JSON, nullable=False, comment="those that are no secret"),
+    Column("sealed", Text, nullable=False, comment="the secrets, sealed with the vault's key"),
+    Column("test", JSON, comment="the newest one"),
+    _created(),
+    UniqueConstraint("project_id", "name"),
 )
 
 base_model = Table(
@@ -171,6 +206,7 @@ run = Table(
     _created(),
     UniqueConstraint("job_id", "number"),
     Index("ix_run_listing", "project_id", "created"),
+    Index("ix_run_state", "project_id", "state", "created"),
 )
 
 task = Table(
@@ -336,6 +372,66 @@ evaluation = Table(
     Column("rows_blob", String(64)),
     Column("error", JSON),
     _created(),
+)
+
+analysis = Table(
+    "analysis",
+    METADATA,
+    _id(),
+    _project(),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(64), nullable=False, comment="SHA-256 of all that the outcome depends on"),
+    Column("content_hash", String(64), nullable=False, comment="of the rows it is about"),
+    Column("task_id", String(40), nullable=False),
+    Column("result", JSON),
+    Column("detail", String(64), comment="blob of what is known of each row"),
+    Column("computed", BigInteger),
+    _created(),
+    UniqueConstraint("project_id", "kind", "subject"),
+    Index("ix_analysis_content", "content_hash"),
+    comment="what was found out about dataset versions; computed once",
+)
+
+pipeline = Table(
+    "pipeline",
+    METADATA,
+    _id(),
+    _project(),
+    Column("name", String(128), nullable=False),
+    Column("template", Boolean, nullable=False),
+    Column("version", Integer, nullable=False, comment="the newest"),
+    Column("active", Boolean, nullable=False, comment="its schedule, where there is one"),
+    Column("next_start", BigInteger, comment="the schedule's next time"),
+    Column("changed", BigInteger, nullable=False),
+    _created(),
+    UniqueConstraint("project_id", "name"),
+    Index("ix_pipeline_next_start", "next_start"),
+)
+
+pipeline_version = Table(
+    "pipeline_version",
+    METADATA,
+    Column("pipeline_id", String(40), ForeignKey("pipeline.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    _project(),
+    Column("spec", JSON, nullable=False),
+    _created(),
+)
+
+pipeline_start = Table(
+    "pipeline_start",
+    METADATA,
+    _id(),
+    _project(),
+    Column("pipeline_id", String(40), ForeignKey("pipeline.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due", BigInteger, comment="of the schedule; none: by hand"),
+    Column("outcome", String(16), nullable=False),
+    Column("run_id", String(40), ForeignKey("run.id")),
+    Column("reason", JSON),
+    _created(),
+    UniqueConstraint("pipeline_id", "due"),
+    comment="each time at which a pipeline was to start",
 )
 
 idempotency = Table(

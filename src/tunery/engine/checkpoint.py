@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 STATE = "state.json"
 OPTIMIZER = "optimizer.safetensors"
 RANDOM = "random.safetensors"
+REFERENCE = "reference.safetensors"
 _ASIDE = ".writing-"
 _QUARANTINE = "quarantine-"
 
@@ -48,8 +49,12 @@ def save(
     optimizer: dict[str, torch.Tensor],
     state: dict[str, Any],
     limit: int,
+    reference: dict[str, torch.Tensor] | None = None,
 ) -> Saved:
-    """Keep everything needed to go on from `step`; only the newest `limit` checkpoints stay."""
+    """Keep everything needed to go on from `step`; only the newest `limit` checkpoints stay.
+
+    `reference` is what the untrained model said, so that it need not be asked again.
+    """
     final = folder.checkpoint(step)
     aside = folder.checkpoints / f"{_ASIDE}{final.name}"
     shutil.rmtree(aside, ignore_errors=True)
@@ -58,6 +63,8 @@ def save(
         write_model(aside)
         save_file({k: v.clone() for k, v in optimizer.items()}, aside / OPTIMIZER)
         save_file({"torch": torch.get_rng_state()}, aside / RANDOM)
+        if reference:
+            save_file(reference, aside / REFERENCE)
         (aside / STATE).write_bytes(orjson.dumps({**state, "step": step, "random": _random_state()}))
         digest, size = _seal(aside, step)
         if final.exists():
@@ -98,6 +105,11 @@ def verify(path: Path) -> Saved:
 def load_optimizer(path: Path) -> dict[str, torch.Tensor]:
     """AdamW's memory."""
     return load_file(path / OPTIMIZER)
+
+
+def load_reference(path: Path) -> dict[str, torch.Tensor]:
+    """What was given as `reference`; empty where there was none."""
+    return load_file(path / REFERENCE) if (path / REFERENCE).exists() else {}
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Base against tuned on held-out rows: greedy answers, likelihood of the expected ones, metrics, intervals.
 
-The last assistant turn of a conversation is the expected answer, all before it the prompt. Of a plain text
-all of it is expected and nothing is generated.
+The last assistant turn of a conversation is the expected answer, all before it the prompt. Of a preference it is the
+best answer, and the worst is weighed against it. Of a plain text all of it is expected and nothing is generated. A
+reward model is asked for its scores only; its base, which has none, prefers what it finds likelier.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,15 +19,16 @@ from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import to_datetime
 from tunery.core.errors import Problem
 from tunery.data.arrow import read_arrow
+from tunery.data.example import Example, last_answer
 from tunery.data.render import ChatRenderer
-from tunery.data.rows import Conversation, Row, Text
+from tunery.data.rows import Conversation, Message, Preference, Row, Text
 from tunery.engine import attention, weights
 from tunery.engine.batches import Batch, join
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.generate import greedy
 from tunery.engine.policy import Likelihood, answer_dtype
-from tunery.methods.point import Example
+from tunery.methods.point import METHODS
 from tunery.metrics.point import METRICS, Answer, Metric
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, inspect_folder, load_family
@@ -35,6 +37,7 @@ from tunery.schemas.engine import EngineInput, EngineSpec, EvaluatedRow, Evaluat
 _RESAMPLES = 2000
 _NLL_TOKENS = 4096
 _SAMPLES = 3
+_TELL_SECONDS = 2.0
 
 
 class _Left(Exception):
@@ -52,6 +55,8 @@ class Question:
     """None for plain text."""
     example: Example
     """Prompt and expected answer; the answer's tokens are supervised."""
+    worst: Example | None = None
+    """The same with the worst answer, where the row has one."""
 
 
 class Judge:
@@ -70,21 +75,41 @@ class Judge:
         self.questions, self.metrics = questions, metrics
         self._renderer, self._context, self._max_new_tokens = renderer, context, max_new_tokens
         self._events, self._control = events, control
+        self._told = 0.0
 
     def answers(self, model: PreTrainedModel, family: Family, stage: str) -> list[Answer]:
         """What one model makes of every question."""
         wants = {metric.NEEDS for metric in self.metrics.values()}
         texts = self._generate(model, stage) if "generated" in wants else {}
-        nll = self._measure(model, family, stage)
+        nll = self._measure(
+            model, family, stage, [q.example for q in self.questions], Likelihood.sequence_nll
+        )
+        worst = {index: q.worst for index, q in enumerate(self.questions) if q.worst is not None}
+        asked = list(worst.values()) if "preference" in wants else []
+        worst_nll = dict(
+            zip(worst, self._measure(model, family, stage, asked, Likelihood.sequence_nll), strict=False)
+        )
         return [
             Answer(
                 prompt=question.prompt,
                 expected=question.expected,
                 generated=texts.get(index, ""),
                 nll=nll[index],
-                tokens=sum(question.example.supervised),
+                tokens=_learnt(question.example),
+                preference=worst_nll[index] / _learnt(worst[index]) - nll[index] / _learnt(question.example)
+                if index in worst_nll
+                else 0.0,
             )
             for index, question in enumerate(self.questions)
+        ]
+
+    def verdicts(self, model: PreTrainedModel, family: Family, stage: str) -> list[Answer]:
+        """What a reward model makes of every question."""
+        pairs = [one for q in self.questions if q.worst is not None for one in (q.example, q.worst)]
+        scores = self._measure(model, family, stage, pairs, Likelihood.scores)
+        return [
+            Answer(q.prompt, q.expected, "", nll=0.0, tokens=0, preference=best - worst)
+            for q, best, worst in zip(self.questions, scores[0::2], scores[1::2], strict=True)
         ]
 
     def scores(self, answer: Answer, question: Question) -> dict[str, float]:
@@ -92,13 +117,16 @@ class Judge:
         return {
             name: metric.score(answer)
             for name, metric in self.metrics.items()
-            if metric.NEEDS != "generated" or question.prompt_tokens is not None
+            if (metric.NEEDS != "generated" or question.prompt_tokens is not None)
+            and (metric.NEEDS != "preference" or question.worst is not None)
         }
 
     def _generate(self, model: PreTrainedModel, stage: str) -> dict[int, str]:
         asked = {i: q.prompt_tokens for i, q in enumerate(self.questions) if q.prompt_tokens is not None}
         places = list(asked)
         texts: dict[int, str] = {}
+        doing = f"{stage} model answers"
+        self._tell(doing, 0, len(asked))
         for index, tokens in greedy(
             model,
             list(asked.values()),
@@ -110,28 +138,41 @@ class Judge:
             if self._leave():
                 raise _Left
             texts[places[index]] = self._renderer.decode(tokens).strip()
-            if len(texts) % 16 == 0 or len(texts) == len(asked):
-                self._events.progress(f"{stage}: answers", len(texts), len(asked))
+            self._tell(doing, len(texts), len(asked))
         return texts
 
-    def _measure(self, model: PreTrainedModel, family: Family, stage: str) -> list[float]:
-        """Sum of the negative log-likelihood of each expected answer."""
+    def _measure(
+        self,
+        model: PreTrainedModel,
+        family: Family,
+        stage: str,
+        examples: Sequence[Example],
+        ask: Callable[[Likelihood, Batch], torch.Tensor],
+    ) -> list[float]:
+        """One number for each example."""
         usual = str(model.config._attn_implementation)
         if family.PACKED:
             model.set_attn_implementation(attention.NAME)
         try:
             likelihood = Likelihood(model, family)
             found: list[float] = []
-            for batch in _batches([question.example for question in self.questions]):
+            for batch in _batches(examples):
                 if self._leave():
                     raise _Left
                 with torch.inference_mode():
-                    found += _by_segment(likelihood.token_nll(batch), batch)
-                self._events.progress(f"{stage}: likelihood", len(found), len(self.questions))
+                    found += ask(likelihood, batch).tolist()
+                self._tell(f"{stage} model is scored", len(found), len(examples))
             return found
         finally:
             if family.PACKED:
                 model.set_attn_implementation(usual)
+
+    def _tell(self, doing: str, done: int, total: int) -> None:
+        """How many rows are done: at the beginning, at the end, and now and then between."""
+        now = time.monotonic()
+        if total and (done in (0, total) or now - self._told >= _TELL_SECONDS):
+            self._told = now
+            self._events.progress(doing, done, total)
 
     def _leave(self) -> bool:
         return self._control.wanted() != "run"
@@ -147,6 +188,9 @@ def evaluate(
     family = load_family(base)
     renderer = ChatRenderer.open(base.path, family.CHAT_TEMPLATE, now=to_datetime(spec.created))
     metrics = {name: METRICS.load(name) for name in wanted.metrics}
+    scored = "score" in METHODS.load(spec.resolved.spec.method).NEEDS
+    if scored:
+        metrics = {name: metric for name, metric in metrics.items() if metric.NEEDS == "preference"}
     if given.evaluate is None:
         raise Problem(
             "attempt_folder_invalid", path=str(folder.path), detail="attempt.json names no rows to evaluate"
@@ -166,7 +210,9 @@ def evaluate(
         resumed_from=None,
     )
     try:
-        before, after = _ask_both(judge, base, family, Path(given.adapter) if given.adapter else None)
+        before, after = _ask_both(
+            judge, base, family, Path(given.adapter) if given.adapter else None, scored=scored
+        )
     except _Left:
         asked = control.wanted()
         return EvaluationResult(
@@ -178,18 +224,22 @@ def evaluate(
 
 
 def _ask_both(
-    judge: Judge, base: ModelFolder, family: Family, tuned: Path | None
+    judge: Judge, base: ModelFolder, family: Family, tuned: Path | None, *, scored: bool
 ) -> tuple[list[Answer], list[Answer] | None]:
-    model = weights.load_model(base.path, answer_dtype(base.parameters), family, generate=True)
+    dtype = answer_dtype(base.parameters)
+    model = weights.load_model(base.path, dtype, family, generate=True)
     before = judge.answers(model, family, "base")
     if tuned is None:
         return before, None
-    if (tuned / weights.ADAPTER_FILE).is_file():
-        weights.load_adapter(model, tuned)
-    else:
+    adapter = (tuned / weights.ADAPTER_FILE).is_file()
+    if scored or not adapter:
         del model
-        model = weights.load_model(tuned, answer_dtype(base.parameters), family, generate=True)
-    return before, judge.answers(model, family, "tuned")
+        folder = base.path if adapter else tuned
+        model = weights.load_model(folder, dtype, family, generate=not scored, scored=scored)
+    if adapter:
+        weights.load_adapter(model, tuned)
+    ask = judge.verdicts if scored else judge.answers
+    return before, ask(model, family, "tuned")
 
 
 def _questions(
@@ -221,28 +271,42 @@ def _question(number: int, row: Row, renderer: ChatRenderer, limit: int) -> Ques
             if example is None or not any(example.supervised)
             else Question(number, "", row.text, None, example)
         )
+    if isinstance(row, Preference):
+        best, worst = (
+            _talk((*row.messages, one), row.tools, renderer, limit) for one in (row.chosen, row.rejected)
+        )
+        if best is None or worst is None:
+            return None
+        return Question(number, _spoken(row.messages), row.chosen.text, *best, worst[1])
     if not isinstance(row, Conversation):
         return None
     last = max((i for i, m in enumerate(row.messages) if m.role == "assistant"), default=0)
-    if last == 0:
+    found = _talk(row.messages[: last + 1], row.tools, renderer, limit) if last else None
+    if found is None:
         return None
-    before, answer = row.messages[:last], row.messages[last]
-    prompt = renderer.prompt(before)
-    example = _only_last_turn(renderer.conversation(Conversation(row.messages[: last + 1]), limit))
-    if example.cut or not any(example.supervised) or len(prompt) >= limit:
-        return None
-    spoken = before[0].text if len(before) == 1 else "\n".join(f"{m.role}: {m.text}" for m in before)
-    return Question(number, spoken, answer.text, list(prompt), example)
+    return Question(number, _spoken(row.messages[:last]), row.messages[last].text, *found)
 
 
-def _only_last_turn(example: Example) -> Example:
-    """Unmark every supervised token before the last unbroken run of them."""
-    marks = list(example.supervised)
-    end = max((i for i, mark in enumerate(marks) if mark), default=-1)
-    start = end
-    while start > 0 and marks[start - 1]:
-        start -= 1
-    return Example(example.tokens, [start <= i <= end and end >= 0 for i in range(len(marks))], example.cut)
+def _talk(
+    messages: tuple[Message, ...], tools: str, renderer: ChatRenderer, limit: int
+) -> tuple[list[int], Example] | None:
+    """Prompt and whole of a talk whose last turn is the answer; None where it doesn't fit."""
+    prompt = list(renderer.prompt(messages[:-1], tools))
+    whole = renderer.conversation(Conversation(messages, tools), limit)
+    start, end = last_answer(whole)
+    if whole.cut or start == end or len(prompt) >= limit:
+        return None
+    return prompt, Example(whole.tokens, [start <= at < end for at in range(len(whole.tokens))])
+
+
+def _spoken(messages: tuple[Message, ...]) -> str:
+    if len(messages) == 1:
+        return messages[0].text
+    return "\n".join(f"{message.role}: {message.text}" for message in messages)
+
+
+def _learnt(example: Example) -> int:
+    return sum(example.supervised)
 
 
 def _batches(examples: Sequence[Example]) -> Iterator[Batch]:
@@ -255,14 +319,6 @@ def _batches(examples: Sequence[Example]) -> Iterator[Batch]:
         group.append(example)
     if group:
         yield join(group)
-
-
-def _by_segment(nll_N: torch.Tensor, batch: Batch) -> list[float]:
-    ends_S = torch.tensor(batch.lengths).cumsum(0)
-    segment_N = torch.searchsorted(ends_S, batch.predictors_N, right=True)
-    return (
-        torch.zeros(len(batch.lengths), dtype=torch.float64).index_add_(0, segment_N, nll_N.double()).tolist()
-    )
 
 
 def _report(

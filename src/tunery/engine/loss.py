@@ -24,18 +24,21 @@ class _LinearNll(torch.autograd.Function):
         weight_VH: torch.Tensor,
         bias_V: torch.Tensor | None,
         targets_N: torch.Tensor,
+        even: bool,
     ) -> torch.Tensor:
         count = len(targets_N)
         # As with a batch's tokens, the kernels shouldn't meet a new shape every time.
         hidden_NH = torch.nn.functional.pad(hidden_NH, (0, 0, 0, -count % FILL))
         targets_N = torch.nn.functional.pad(targets_N, (0, -count % FILL))
         nll_N = torch.empty(len(targets_N), dtype=torch.float32)
-        gradients = _Gradients(hidden_NH, weight_VH, bias_V, ctx.needs_input_grad, count)
+        wanted = ctx.needs_input_grad if even else (False,)
+        gradients = _Gradients(hidden_NH, weight_VH, bias_V, wanted, count)
         for at, h, t in _chunks(hidden_NH, weight_VH, targets_N):
             logits = torch.nn.functional.linear(h, weight_VH, bias_V).float()
             nll_N[at : at + len(t)] = torch.nn.functional.cross_entropy(logits, t, reduction="none")
             if gradients.wanted:
                 gradients.add(at, h, t, logits)
+        ctx.even = even
         ctx.save_for_backward(hidden_NH, weight_VH, bias_V, targets_N, *gradients.tensors)
         return nll_N[:count]
 
@@ -43,7 +46,7 @@ class _LinearNll(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_N: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         hidden_NH, weight_VH, bias_V, targets_N, *made = ctx.saved_tensors
-        if grad_N.numel() == 0 or bool((grad_N == grad_N[0]).all()):
+        if ctx.even and (grad_N.numel() == 0 or bool((grad_N == grad_N[0]).all())):
             scale = grad_N.sum() if grad_N.numel() == 0 else grad_N[0]
             scaled = [None if tensor is None else tensor * scale.to(tensor.dtype) for tensor in made]
         else:
@@ -59,6 +62,7 @@ class _LinearNll(torch.autograd.Function):
             None if hidden is None else hidden[: len(grad_N)],
             None if weight is None else weight.to(weight_VH.dtype),
             None if bias is None or bias_V is None else bias.to(bias_V.dtype),
+            None,
             None,
         )
 
@@ -76,12 +80,11 @@ class _Gradients:
     ) -> None:
         self._weight_VH = weight_VH
         self._count = count
-        self.wanted = any(wanted[:3])
-        self.hidden = torch.empty_like(hidden_NH) if wanted[0] else None
-        self.weight = torch.zeros_like(weight_VH, dtype=torch.float32) if wanted[1] else None
-        self.bias = (
-            torch.zeros_like(bias_V, dtype=torch.float32) if wanted[2] and bias_V is not None else None
-        )
+        hidden, weight, bias = (*wanted, False, False)[:3]
+        self.wanted = hidden or weight or bias
+        self.hidden = torch.empty_like(hidden_NH) if hidden else None
+        self.weight = torch.zeros_like(weight_VH, dtype=torch.float32) if weight else None
+        self.bias = torch.zeros_like(bias_V, dtype=torch.float32) if bias and bias_V is not None else None
 
     @property
     def tensors(self) -> list[torch.Tensor | None]:
@@ -119,9 +122,18 @@ def _chunks(
 
 
 def linear_nll(
-    hidden_NH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None, targets_N: torch.Tensor
+    hidden_NH: torch.Tensor,
+    weight_VH: torch.Tensor,
+    bias_V: torch.Tensor | None,
+    targets_N: torch.Tensor,
+    *,
+    even: bool,
 ) -> torch.Tensor:
-    """-log softmax(hidden @ weight.T + bias)[target] of each row, in nats, fp32."""
-    result = _LinearNll.apply(hidden_NH, weight_VH, bias_V, targets_N)
+    """-log softmax(hidden @ weight.T + bias)[target] of each row, in nats, fp32.
+
+    `even` says that all rows will weigh the same in what is differentiated: gradients are then made along the way
+    and the logits never again. It may be wrong, at the price of time.
+    """
+    result = _LinearNll.apply(hidden_NH, weight_VH, bias_V, targets_N, even and torch.is_grad_enabled())
     assert isinstance(result, torch.Tensor)
     return result

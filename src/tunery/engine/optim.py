@@ -5,9 +5,8 @@ shadow is the master. Gradients of all batches of a step gather in fp32 whatever
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -73,9 +72,16 @@ class Optimizer:
     """AdamW, a learning rate by schedule, one norm over all gradients."""
 
     def __init__(
-        self, model: torch.nn.Module, dtype: torch.dtype, *, weight_decay: float, max_grad_norm: float
+        self,
+        model: torch.nn.Module,
+        dtype: torch.dtype,
+        *,
+        weight_decay: float,
+        max_grad_norm: float,
+        exact: Sequence[str] = (),
     ) -> None:
-        exact = getattr(model, "_keep_in_fp32_modules_strict", None) or ()
+        """`exact` names modules that compute in fp32, besides those that the family wants so."""
+        exact = (*exact, *(getattr(model, "_keep_in_fp32_modules_strict", None) or ()))
         kinds: dict[tuple[torch.dtype, bool], list[tuple[str, torch.nn.Parameter]]] = {}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
@@ -139,20 +145,3 @@ class Optimizer:
                 for place in group.places:
                     group.view(flat, place).copy_(stored[f"{key}/{place.name}"])
             self._adam.state[group.master] = {"step": torch.tensor(float(steps)), **memory}
-
-
-def learning_rate(
-    kind: Literal["linear", "cosine", "constant"], peak: float, warmup: float, step: int, steps: int
-) -> float:
-    """The rate of step `step` (from 0) of `steps`: rises over the share `warmup`, then falls by `kind` to 0."""
-    rising = round(warmup * steps)
-    if step < rising:
-        return peak * (step + 1) / rising
-    done = (step - rising) / max(1, steps - rising)
-    match kind:
-        case "linear":
-            return peak * (1 - done)
-        case "cosine":
-            return peak * 0.5 * (1 + math.cos(math.pi * done))
-        case "constant":
-            return peak

@@ -1,5 +1,6 @@
 """The model in training: what is trained, in which numbers, and the likelihood of a batch under it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tunery.engine import weights
 from tunery.engine.batches import Batch, fill
 from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
+from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder
@@ -44,56 +46,84 @@ class Likelihood:
     def __init__(self, model: PreTrainedModel, family: Family) -> None:
         self._model = model
         self._packed = family.PACKED
+        self._noise: EmbeddingNoise | None = None
         self._plain_head = not any(getattr(model.config, key, None) for key in _HEAD_TWISTS)
 
     def nll(self, batch: Batch) -> torch.Tensor:
         """Sum over the N supervised tokens of their negative log-likelihood, in nats; fp32 scalar."""
-        return self.token_nll(batch).sum()
+        return self.token_nll(batch, even=True).sum()
 
-    def token_nll(self, batch: Batch) -> torch.Tensor:
-        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32."""
+    def token_nll(self, batch: Batch, *, even: bool = False) -> torch.Tensor:
+        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32.
+
+        `even` says that all of them will weigh the same, which saves making the logits twice.
+        """
         head = self._model.get_output_embeddings()
         if not self._plain_head or type(head) is not torch.nn.Linear:
             return self._by_logits(batch)
         hidden_NH = self._hidden(batch)[batch.predictors_N]
-        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N)
+        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N, even=even)
+
+    def sequence_nll(self, batch: Batch) -> torch.Tensor:
+        """The sum of them over each of the S sequences; fp64."""
+        return batch.by_sequence(self.token_nll(batch).double())
+
+    def scores(self, batch: Batch) -> torch.Tensor:
+        """What the reward head says at the end of each of the S sequences; fp32."""
+        head: torch.nn.Module = self._model.get_submodule("score")
+        return head(self._hidden(batch)[batch.ends_S].float())[:, 0]
 
     def _hidden(self, batch: Batch) -> torch.Tensor:
         """Last hidden states [T, H]."""
         decoder = self._model.base_model
         if self._packed:
             filled = fill(batch)
+            if self._noise is not None:
+                self._noise.lay_out(sequence_lengths(filled.shapes))
             out = decoder(
                 input_ids=filled.tokens_T[None],
                 position_ids=filled.positions_T[None],
-                segments=filled.lengths,
+                shapes=filled.shapes,
                 use_cache=False,
             )
             return out.last_hidden_state[0]
-        # Attention of these families can't be told where a segment ends, so each goes alone: no padding either way.
-        parts = [
-            decoder(input_ids=part[None], use_cache=False).last_hidden_state[0]
-            for part in batch.tokens_T.split(batch.lengths)
-        ]
+        return self._one_by_one(
+            batch, lambda ids: decoder(input_ids=ids[None], use_cache=False).last_hidden_state[0]
+        )
+
+    def _one_by_one(self, batch: Batch, run: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """What `run` gives for each token, laid out as the batch is.
+
+        Attention of some families can't be told where a sequence ends, so each goes alone: no padding either way.
+        """
+        parts: list[torch.Tensor] = []
+        for tokens, shape in zip(
+            batch.tokens_T.split([sum(s) for s in batch.shapes]), batch.shapes, strict=True
+        ):
+            trunk, first = shape[0], sum(shape[:2])
+            parts.append(run(tokens[:first]))
+            for branch in tokens[first:].split(shape[2:]) if shape[2:] else ():
+                parts.append(run(torch.cat([tokens[:trunk], branch]))[trunk:])
         return torch.cat(parts)
 
     def _by_logits(self, batch: Batch) -> torch.Tensor:
         """The same through the model's own output layer, for families that do more there than a product."""
         if self._packed:
+            if self._noise is not None:
+                self._noise.lay_out(sequence_lengths(batch.shapes))
             out = self._model(
                 input_ids=batch.tokens_T[None],
                 position_ids=batch.positions_T[None],
-                segments=batch.lengths,
+                shapes=batch.shapes,
                 use_cache=False,
                 logits_to_keep=batch.predictors_N,
             )
             logits_NV = out.logits[0]
         else:
-            parts = [
-                self._model(input_ids=part[None], use_cache=False).logits[0]
-                for part in batch.tokens_T.split(batch.lengths)
-            ]
-            logits_NV = torch.cat(parts)[batch.predictors_N]
+            logits_TV = self._one_by_one(
+                batch, lambda ids: self._model(input_ids=ids[None], use_cache=False).logits[0]
+            )
+            logits_NV = logits_TV[batch.predictors_N]
         return torch.nn.functional.cross_entropy(logits_NV.float(), batch.targets_N, reduction="none")
 
 
@@ -109,21 +139,28 @@ class Policy(Likelihood):
         base_name: str,
         resume: Path | None = None,
         dtype: torch.dtype | None = None,
+        scored: bool = False,
     ) -> None:
         self.dtype = dtype or compute_dtype()
         self.adapter = settings.finetuning_type == "lora"
-        self._base = base
+        self._base, self._family = base, family
+        self._frozen: PreTrainedModel | None = None
         if self.adapter:
-            model = weights.load_model(base.path, self.dtype, family)
-            self._wrapped = weights.add_adapter(model, settings, family.lora_targets(base.config), base_name)
+            model = weights.load_model(base.path, self.dtype, family, scored=scored)
+            self._wrapped = weights.add_adapter(
+                model, settings, family.lora_targets(base.config), base_name, scored=scored
+            )
         else:
-            model = weights.load_model(resume or base.path, torch.float32, family)
+            model = weights.load_model(resume or base.path, torch.float32, family, scored=scored)
             self._wrapped = None
         self.model = model
         super().__init__(model, family)
+        if settings.neftune:
+            self._noise = EmbeddingNoise(model.get_input_embeddings(), settings.neftune)
         self.optimizer = Optimizer(
             self._module,
             self.dtype,
+            exact=("score",) if scored else (),
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
         )
@@ -146,6 +183,31 @@ class Policy(Likelihood):
     @property
     def _module(self) -> Any:
         return self.model if self._wrapped is None else self._wrapped
+
+    def reference(self, batch: Batch) -> torch.Tensor:
+        """Log-likelihood of each of the S sequences' supervised tokens under the model as it was before training."""
+        if batch.reference_S is not None:
+            return batch.reference_S
+        with torch.no_grad():
+            if self._wrapped is None:
+                nll_N = Likelihood(self._untrained(), self._family).token_nll(batch)
+            else:
+                training = self._wrapped.training
+                self._wrapped.eval()
+                with self._wrapped.disable_adapter():
+                    nll_N = self.token_nll(batch)
+                self._wrapped.train(training)
+        return -batch.by_sequence(nll_N)
+
+    def _untrained(self) -> PreTrainedModel:
+        """The base beside the model in training, loaded when it is first asked for."""
+        if self._frozen is None:
+            self._frozen = weights.load_model(self._base.path, self.dtype, self._family).requires_grad_(False)
+        return self._frozen
+
+    def forget_reference(self) -> None:
+        """Give back the memory of the untrained model, where it isn't asked any more."""
+        self._frozen = None
 
     def training(self, on: bool) -> None:
         """Turn dropout on or off."""

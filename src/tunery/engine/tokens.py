@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,15 @@ from tunery.methods.point import Example, Method, Renderer
 _SUPERVISED = np.uint32(1 << 31)
 
 
+class Piece(NamedTuple):
+    """One example, as the store gives it."""
+
+    tokens: np.ndarray
+    supervised: np.ndarray
+    branches: tuple[int, ...]
+    label: bool | None
+
+
 @dataclass(frozen=True)
 class TokenStore:
     """Random access to examples. A token and whether it is supervised share 32 bits."""
@@ -26,6 +35,11 @@ class TokenStore:
     _packed: np.ndarray
     _ends: np.ndarray
     _rows: np.ndarray
+    _branches: np.ndarray
+    """Lengths of all examples' branches, one after the other."""
+    _branch_ends: np.ndarray
+    _labels: np.ndarray
+    """1, 0, or -1 for none."""
     lengths: np.ndarray
     """Tokens of each example."""
     supervised: int
@@ -34,6 +48,8 @@ class TokenStore:
     """How many were longer than the limit and lost their end."""
     dropped: int
     """How many rows gave nothing to learn from."""
+    reference: np.ndarray | None = None
+    """Log-likelihood of each branch before training, where it is known."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -46,11 +62,32 @@ class TokenStore:
         """Number of the row that example `index` was made from."""
         return int(self._rows[index])
 
-    def example(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and which of them are supervised."""
+    @property
+    def branches(self) -> int:
+        """Branches of all examples."""
+        return len(self._branches)
+
+    def example(self, index: int) -> Piece:
+        """Tokens, which of them are supervised, and the rest of what an example holds."""
         end = int(self._ends[index])
         packed = self._packed[end - int(self.lengths[index]) : end]
-        return packed & ~_SUPERVISED, (packed & _SUPERVISED) != 0
+        first, last = self._branch_span(index)
+        label = int(self._labels[index])
+        return Piece(
+            packed & ~_SUPERVISED,
+            (packed & _SUPERVISED) != 0,
+            tuple(self._branches[first:last].tolist()),
+            None if label < 0 else bool(label),
+        )
+
+    def references(self, indices: Sequence[int]) -> np.ndarray | None:
+        """Of the branches of these examples, in order."""
+        if self.reference is None:
+            return None
+        return np.concatenate([self.reference[slice(*self._branch_span(index))] for index in indices])
+
+    def _branch_span(self, index: int) -> tuple[int, int]:
+        return int(self._branch_ends[index - 1]) if index else 0, int(self._branch_ends[index])
 
 
 def tokenize(
@@ -67,6 +104,9 @@ def tokenize(
     """
     lengths: list[int] = []
     origin: list[int] = []
+    branches: list[int] = []
+    branch_ends: list[int] = []
+    labels: list[int] = []
     supervised = cut = dropped = 0
     with tempfile.TemporaryFile(dir=aside) as file:
         for number, row in enumerate(rows):
@@ -79,6 +119,9 @@ def tokenize(
                 file.write(_pack(example).tobytes())
                 lengths.append(len(example.tokens))
                 origin.append(number)
+                branches += example.branches
+                branch_ends.append(len(branches))
+                labels.append(-1 if example.label is None else int(example.label))
                 supervised += learnt
                 kept += 1
             dropped += kept == 0
@@ -90,7 +133,16 @@ def tokenize(
         packed = np.memmap(file, dtype=np.uint32, mode="r")
     counts = np.array(lengths, dtype=np.int64)
     return TokenStore(
-        packed, np.cumsum(counts), np.array(origin, dtype=np.int64), counts, supervised, cut, dropped
+        packed,
+        np.cumsum(counts),
+        np.array(origin, dtype=np.int64),
+        np.array(branches, dtype=np.int64),
+        np.array(branch_ends, dtype=np.int64),
+        np.array(labels, dtype=np.int8),
+        counts,
+        supervised,
+        cut,
+        dropped,
     )
 
 

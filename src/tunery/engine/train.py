@@ -6,7 +6,8 @@ It knows neither what the method's loss is nor which model it trains.
 import math
 import random
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,8 +22,9 @@ from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.inputs import TrainInputs, read_train_inputs
 from tunery.engine.machine import memory_mb
-from tunery.engine.optim import learning_rate
 from tunery.engine.policy import Policy
+from tunery.engine.reference import known, with_reference
+from tunery.engine.schedule import leads_no_further, learning_rate
 from tunery.engine.tokens import TokenStore, tokenize
 from tunery.methods.point import Method
 from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
@@ -43,6 +45,14 @@ class Position:
     first_loss: float | None = None
     last_loss: float | None = None
     validation_loss: float | None = None
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    """Sum and weight of what the method measured since the last metric was written."""
+    validated: int = 0
+    """The step of the newest validation."""
+    watched: list[float] = field(default_factory=list)
+    """What early stopping looks at, at each validation."""
+    enough: bool = False
+    """Early stopping ended the training."""
 
 
 class Training:
@@ -77,6 +87,7 @@ class Training:
             self.settings,
             base_name=spec.resolved.spec.base_model,
             resume=found.path if found else None,
+            scored="score" in self.method.NEEDS,
         )
         self.position = self._restore(found) if found else Position()
         self.saved_step = found.step if found else 0
@@ -101,20 +112,49 @@ class Training:
 
     def run(self) -> TrainResult:
         """Train until the plan is done or something else is wanted."""
-        self.policy.training(True)
         asked: Want = "run"
-        while self.position.step < self.steps and asked == "run":
+        if "reference" in self.method.NEEDS:
+            self._ask_reference()
+            asked = self.control.wanted()
+        self.policy.training(True)
+        if self._validation_is_due() and asked == "run":
+            self._validate()  # the checkpoint gone on from was saved before it
+        while not self._done() and asked == "run":
             groups = self._plan(self.position.epoch)
-            for at in range(self.position.batch, len(groups), self.settings.gradient_accumulation_steps):
+            for at in range(self.position.batch, len(groups), self.settings.accumulation):
                 asked = self.control.wanted()
-                if asked != "run" or self.position.step >= self.steps:
+                if asked != "run" or self._done():
                     break
-                self._step(groups[at : at + self.settings.gradient_accumulation_steps], len(groups))
+                self._step(groups[at : at + self.settings.accumulation], len(groups))
                 self._measure()
             else:
                 self.position.epoch += 1
                 self.position.batch = 0
         return self._finish(asked)
+
+    def _done(self) -> bool:
+        return self.position.step >= self.steps or self.position.enough
+
+    def _ask_reference(self) -> None:
+        """Let the untrained model judge all rows, unless an earlier attempt did."""
+        for name, store in self._stores():
+            if store.reference is None:
+                asked = with_reference(
+                    store,
+                    self.policy.reference,
+                    lambda done, total, name=name: self.events.progress(f"reference {name}", done, total),
+                    lambda: self.control.wanted() != "run",
+                )
+                if asked is None:
+                    return
+                setattr(self, name, asked)
+        if "mismatched" not in self.method.NEEDS:
+            self.policy.forget_reference()
+
+    def _stores(self) -> list[tuple[str, TokenStore]]:
+        """The tokens there are, by name."""
+        validating = self.validation is not None and self.settings.eval_steps > 0
+        return [("train", self.train), *([("validation", self.validation)] if validating else [])]  # pyright: ignore[reportReturnType]
 
     # -- one optimizer step
 
@@ -127,24 +167,19 @@ class Training:
         for group in groups:
             batch = collate(self.train, group)
             rows += batch.rows
-            loss, part = self.method.loss(self.settings, self.policy, batch)
-            value = float(loss.detach())
+            loss = self.method.loss(self.settings, self.policy, batch)
+            value = float(loss.total.detach())
             if not math.isfinite(value):
                 self._refuse(value, batch.rows)
-            loss.backward()
-            total, weight = total + value, weight + part
+            loss.total.backward()
+            total, weight = total + value, weight + loss.weight
+            add(position.metrics, loss.metrics)
             self.tokens += batch.tokens_T.numel()
             self.supervised += batch.supervised
         norm = optimizer.gradient_norm(weight)
         if not math.isfinite(norm):
             self._refuse(norm, rows)
-        rate = learning_rate(
-            self.settings.lr_scheduler,
-            self.settings.learning_rate,
-            self.settings.warmup_ratio,
-            position.step,
-            self.steps,
-        )
+        rate = learning_rate(self.settings, position.step, self.steps)
         optimizer.step(rate, weight, norm)
         self.train_seconds += time.monotonic() - began
 
@@ -177,8 +212,12 @@ class Training:
             self._write_metrics()
         if position.step % settings.checkpoint_steps == 0 and not last:
             self._save()
-        if settings.eval_steps and (position.step % settings.eval_steps == 0 or last):
+        if self._validation_is_due():
             self._validate()
+
+    def _validation_is_due(self) -> bool:
+        step, every = self.position.step, self.settings.eval_steps
+        return bool(every) and self.position.validated < step and (step % every == 0 or step == self.steps)
 
     def _write_metrics(self) -> None:
         position = self.position
@@ -189,6 +228,7 @@ class Training:
             {
                 "train_loss": position.loss_sum / position.loss_weight,
                 **self._last,
+                **means(position.metrics),
                 "epoch": round(self._epoch, 4),
                 "tokens_per_second": (self.tokens - tokens) / spent,
                 "supervised_tokens": self.supervised - supervised,
@@ -197,6 +237,7 @@ class Training:
             }
         )
         position.loss_sum = position.loss_weight = 0.0
+        position.metrics = {}
         self._mark = (self.train_seconds, self.tokens, self.supervised)
 
     def _validate(self) -> None:
@@ -205,15 +246,39 @@ class Training:
             return
         self.policy.training(False)
         total, weight = 0.0, 0
+        metrics: dict[str, list[float]] = {}
         with torch.no_grad():
-            for group in plain_groups(len(self.validation), self.settings.eval_batch_size):
-                loss, part = self.method.loss(self.settings, self.policy, collate(self.validation, group))
-                total, weight = total + float(loss), weight + part
+            for group in plain_groups(len(self.validation), self.settings.eval_batch_size, self._at_least):
+                loss = self.method.loss(self.settings, self.policy, collate(self.validation, group))
+                total, weight = total + float(loss.total), weight + loss.weight
+                add(metrics, loss.metrics)
                 if self.control.wanted() == "cancel":
                     return
         self.policy.training(True)
         self.position.validation_loss = total / weight
-        self.events.metric({"validation_loss": total / weight})
+        self.position.validated = self.position.step
+        measured = {f"validation_{name}": value for name, value in means(metrics).items()}
+        self.events.metric({"validation_loss": total / weight, **measured})
+
+        self._watch()
+
+    def _watch(self) -> None:
+        """End the training where early stopping is asked for and validations show no more progress."""
+        position, settings = self.position, self.settings
+        value = (
+            position.validation_loss
+            if settings.early_stopping_metric == "validation_loss"
+            else position.last_loss
+        )
+        if not settings.early_stopping or value is None:
+            return
+        position.watched.append(value)
+        if leads_no_further(settings, position.watched) and position.step < self.steps:
+            position.enough = True
+            self.events.log(
+                f"Early stopping: {settings.early_stopping_metric} led no further in the last "
+                f"{settings.early_stopping_patience} validations. The model of step {position.step} is kept."
+            )
 
     # -- keeping
 
@@ -228,6 +293,11 @@ class Training:
             optimizer=self.policy.optimizer.state(),
             state={"position": asdict(self.position)},
             limit=self.settings.checkpoint_limit,
+            reference={
+                name: torch.from_numpy(store.reference)
+                for name, store in self._stores()
+                if store.reference is not None
+            },
         )
         self.saved_step = saved.step
         self.events.write("checkpoint", name=saved.path.name, bytes=saved.bytes, hash=saved.hash)
@@ -236,6 +306,10 @@ class Training:
         state = checkpoint.load_state(found.path)
         if found.step:
             self.policy.optimizer.load_state(checkpoint.load_optimizer(found.path), found.step)
+        reference = checkpoint.load_reference(found.path)
+        self.train = known(self.train, reference.get("train"))
+        if self.validation is not None:
+            self.validation = known(self.validation, reference.get("validation"))
         checkpoint.restore_random(found.path, state)
         return Position(**state["position"])
 
@@ -260,6 +334,8 @@ class Training:
         else:
             if asked == "stop":
                 self._save()
+            if position.enough and position.loss_weight:
+                self._write_metrics()
             checkpoint.publish_folder(
                 self.folder.output, lambda folder: self.policy.save(folder, exact=False)
             )
@@ -278,11 +354,17 @@ class Training:
             epoch=epoch,
             batch_size=self.settings.batch_size,
             pack_to=self.settings.max_sequence_length if self.settings.packing else None,
+            at_least=self._at_least,
         )
+
+    @property
+    def _at_least(self) -> int:
+        """Examples in a batch."""
+        return 2 if "mismatched" in self.method.NEEDS else 1
 
     def _count_steps(self) -> int:
         self._first_step = self.position.step
-        accumulate = self.settings.gradient_accumulation_steps
+        accumulate = self.settings.accumulation
         steps = sum(steps_of(len(self._plan(epoch)), accumulate) for epoch in range(self.settings.epochs))
         return steps if self.settings.max_steps == -1 else min(steps, self.settings.max_steps)
 
@@ -303,6 +385,19 @@ class Training:
         if store.dropped:
             self.events.log(f"{store.dropped} rows hold nothing to learn from and are left out.", "warning")
         return store
+
+
+def add(sums: dict[str, list[float]], more: Mapping[str, tuple[float, float]]) -> None:
+    """Add sums and weights by name."""
+    for name, (value, weight) in more.items():
+        known = sums.setdefault(name, [0.0, 0.0])
+        known[0] += value
+        known[1] += weight
+
+
+def means(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Sums over weights."""
+    return {name: value / weight for name, (value, weight) in sums.items()}
 
 
 def seed_everything(seed: int) -> None:

@@ -13,8 +13,15 @@ import huggingface_hub.utils
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
 
+from tunery.core.errors import Problem
 from tunery.engine import attention
 from tunery.models.families.point import Family
 from tunery.models.folder import TOKENIZER_FILES
@@ -29,16 +36,25 @@ logging.getLogger("torchao").setLevel(logging.ERROR)
 
 
 def load_model(
-    folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False
+    folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False, scored: bool = False
 ) -> PreTrainedModel:
-    """A causal language model from a local folder, in evaluation mode.
+    """A language model from a local folder, in evaluation mode.
 
-    `generate` chooses an attention that knows caches and padding over the one for training.
+    `generate` chooses an attention that knows caches and padding over the one for training. `scored` puts a head in
+    the place of the output layer that gives one number; it is new where the folder has none.
     """
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     if family.PACKED and not generate:
         config._attn_implementation = attention.NAME
-    model = AutoModelForCausalLM.from_pretrained(
+    if scored:
+        if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+            raise Problem("model_without_scores", model_type=config.model_type)
+        config.num_labels = 1
+        if config.get_text_config().pad_token_id is None:
+            # transformers finds a sequence's end by it, when it loads the model to score padded batches.
+            config.get_text_config().pad_token_id = _first_id(config.get_text_config().eos_token_id)
+    kind = AutoModelForSequenceClassification if scored else AutoModelForCausalLM
+    model = kind.from_pretrained(
         folder,
         config=config,
         dtype=dtype,
@@ -51,7 +67,12 @@ def load_model(
 
 
 def add_adapter(
-    model: PreTrainedModel, settings: TrainingSettings, targets: list[str] | str, base: str
+    model: PreTrainedModel,
+    settings: TrainingSettings,
+    targets: list[str] | str,
+    base: str,
+    *,
+    scored: bool = False,
 ) -> Any:
     """Freeze the model and put new LoRA matrices beside its layers; returns PEFT's wrapper."""
     from peft import LoraConfig, get_peft_model
@@ -61,8 +82,10 @@ def add_adapter(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
+        use_rslora=settings.lora_rslora,
         target_modules=targets if chosen == "all-linear" else chosen,
-        task_type="CAUSAL_LM",
+        # With a head that gives scores goes its training: PEFT trains and stores the whole of it.
+        task_type="SEQ_CLS" if scored else "CAUSAL_LM",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by an old name
@@ -115,6 +138,9 @@ def save_model(
     training_attention, model.config.use_cache = model.config.use_cache, True
     try:
         model.save_pretrained(folder, state_dict=tensors)
+        # transformers has written the dtype the model computes in, and would load the stored weights in it.
+        model.config.dtype = dtype
+        model.config.save_pretrained(folder)
     finally:
         model.config.dtype, model.config.use_cache = stored, training_attention
 
@@ -127,7 +153,14 @@ def copy_tokenizer(base: Path, folder: Path) -> None:
 
 
 def _stored_name(name: str) -> str:
-    return name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")
+    """As PEFT names it in a file."""
+    for inside in (".lora_A", ".lora_B", ".modules_to_save"):
+        name = name.replace(f"{inside}.default.", "." if inside == ".modules_to_save" else f"{inside}.")
+    return name
+
+
+def _first_id(ids: int | list[int] | None) -> int | None:
+    return ids[0] if isinstance(ids, list) else ids
 
 
 def _own(tensor: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,6 @@
 What the engine does there is the handler's business; this module knows only the attempt folder.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from tunery.core.attempt import AttemptFolder, Want, attempt_folder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
+from tunery.core.process import child_environment
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, checkpoint, run, task
 from tunery.jobs import stages
@@ -143,7 +143,7 @@ def _begin(
             )
     lay_out(folder, number)
     command = work.settings.engine_command or [sys.executable, "-m", "tunery.engine"]
-    environment = dict(os.environ)
+    environment = child_environment()
     if threads:
         environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     launcher.start([*command, str(folder.path)], folder, environment)

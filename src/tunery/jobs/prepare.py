@@ -4,19 +4,59 @@ from pathlib import Path
 from typing import Any
 
 from tunery.core.attempt import run_data_folder
-from tunery.data.laid_out import lay_out_held_out, lay_out_training
+from tunery.data import general
+from tunery.data.laid_out import Rows, Sources, lay_out_held_out, lay_out_training, read_report
+from tunery.data.leaks import sentence
 from tunery.data.store import VersionReader
+from tunery.jobs import stages
 from tunery.jobs.work import Work
+from tunery.models.lengths import token_length
+from tunery.schemas.recipe import RecipeReport
 from tunery.schemas.run import ResolvedSpec
 
 
 def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> tuple[Path, Path | None]:
     """Paths of the training rows and, where there are any, of the validation rows."""
     assert work.claim.run is not None
-    versions = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
-    named = None if inputs["validation"] is None else VersionReader(work.blobs, inputs["validation"])
+
+    def version(manifest: str | None) -> VersionReader | None:
+        return None if manifest is None else VersionReader(work.blobs, manifest)
+
+    train = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
+    corpus: Rows | None = version(inputs.get("general"))
+    if resolved.spec.data.mix is not None and corpus is None:
+        corpus = general.shipped(train[0].manifest.row_kind)
+    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
+    sources = Sources(
+        train=train,
+        validation=version(inputs["validation"]),
+        general=corpus,
+        held_out=version(inputs["held_out"]),
+        length=token_length(Path(inputs["base_model"])) if joins else None,
+    )
     folder = run_data_folder(work.settings.folder, work.claim.run)
-    return lay_out_training(folder, versions, named, resolved.spec.settings)
+    told = read_report(folder) is not None
+    laid_out = lay_out_training(folder, sources, resolved)
+    report = read_report(folder)
+    if report is not None and not told:
+        with work.writing() as connection:
+            for line in _in_words(report):
+                stages.note(connection, work.claim.project, work.claim.run, line)
+    return laid_out
+
+
+def _in_words(report: RecipeReport) -> list[str]:
+    """What the rows came to, for the run's log."""
+    rows = report.rows
+    aside = (
+        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them returned to training."
+        if rows.returned
+        else ""
+    )
+    joined = f" {rows.joined:,} rows were joined to others." if rows.joined else ""
+    leaks = sentence(report.leaks)
+    counts = f"{rows.train:,} rows train, {rows.validation:,} validate.{aside}{joined}"
+    return [counts, *([leaks] if leaks else [])]
 
 
 def held_out_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Path:

@@ -69,10 +69,25 @@ def _record(
             _record_checkpoint(connection, project, run_id, folder, number, body)
         if held.kind == "train":
             progress = _progressed(progress, body)
+    _record_stage(connection, run_id, held.kind, found)
     append_points(connection, project, run_id, number, points)
     connection.execute(
         update(run).where(run.c.id == run_id).values(event_seq=seq, progress=progress.model_dump())
     )
+
+
+def _record_stage(connection: Connection, run_id: str, stage: str, found: list[dict[str, Any]]) -> None:
+    """How far a stage is while it doesn't go by optimizer steps."""
+    last = next((body for body in reversed(found) if body["type"] in ("progress", "metric")), None)
+    if last is None:
+        return
+    told: dict[str, Any] = {"doing": None, "done": 0, "total": 0}
+    if last["type"] == "progress":
+        told = {"doing": last["stage"], "done": last["done"], "total": last["total"]}
+    stages = connection.scalar(select(run.c.stages).where(run.c.id == run_id)) or []
+    changed = [{**one, **told} if one["name"] == stage else one for one in stages]
+    if changed != stages:
+        connection.execute(update(run).where(run.c.id == run_id).values(stages=changed))
 
 
 def _record_checkpoint(

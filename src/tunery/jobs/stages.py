@@ -40,6 +40,7 @@ def mark(
         if one.name == stage:
             one.state = state
             one.error = error
+            one.doing, one.done, one.total = None, 0, 0
             if state == "running":
                 one.started, one.ended = one.started or now_us(), None
             elif state in ("succeeded", "failed"):

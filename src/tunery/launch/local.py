@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunery.core.attempt import AttemptFolder
-from tunery.core.process import ProcessIdentity
+from tunery.core.process import ProcessIdentity, child_environment
 
 API_VERSION = 1
 TITLE = "This machine"
@@ -28,7 +28,7 @@ def start(command: Sequence[str], folder: AttemptFolder, environment: Mapping[st
             start_new_session=True,
             close_fds=True,
             # Nothing in the folder it happens to start from may be imported.
-            env={**os.environ, "PYTHONSAFEPATH": "1", **environment},
+            env={**child_environment(), "PYTHONSAFEPATH": "1", **environment},
         )
     identity = ProcessIdentity.of(child.pid)
     if identity is None:

@@ -3,14 +3,23 @@
 A method's module may be read where torch isn't installed: it meets torch only inside `loss`.
 """
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from tunery.core.extensions import Point
-from tunery.data.example import Example
-from tunery.data.rows import Row
+from tunery.data.example import Example, branched
+from tunery.data.rows import Conversation, Labelled, Message, Preference, Row
 from tunery.schemas.dataset import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
+
+UNCUT = 2**31 - 1
+"""A limit that no row reaches."""
+
+Need = Literal["reference", "mismatched", "score"]
+"""What a method asks of the engine beyond likelihoods. reference: what the model said before training. mismatched:
+batches of at least two examples, and the reference for prompts with the answer to another. score: a head that
+gives a whole sequence one number, in the place of the output layer."""
 
 
 class Renderer(Protocol):
@@ -26,11 +35,42 @@ class Renderer(Protocol):
 
 
 class Batch(Protocol):
-    """Examples laid end to end, without padding. T tokens in S segments; N of the tokens supervised."""
+    """Examples laid end to end, without padding: T tokens in S sequences, N of the tokens supervised.
+
+    A plain example is one sequence, one with branches as many as it has branches.
+    """
 
     @property
     def supervised(self) -> int:
         """N, the number of supervised tokens."""
+        ...
+
+    @property
+    def examples(self) -> int:
+        """How many examples it holds."""
+        ...
+
+    @property
+    def labels(self) -> tuple[bool | None, ...]:
+        """The label of each example."""
+        ...
+
+    @property
+    def branches(self) -> tuple[int, ...]:
+        """How many branches each example has."""
+        ...
+
+    @property
+    def in_branch_N(self) -> Any:
+        """Whether each supervised token stands in a branch."""
+        ...
+
+    def by_sequence(self, values_N: Any) -> Any:
+        """Sums over each of the S sequences of what is given for its supervised tokens."""
+        ...
+
+    def mismatched(self, limit: int) -> "Batch":
+        """What stands before each example's branches, with the first branch of the example before it."""
         ...
 
 
@@ -41,6 +81,30 @@ class Policy(Protocol):
         """Sum over the N supervised tokens of their negative log-likelihood: a scalar tensor, in nats."""
         ...
 
+    def token_nll(self, batch: Any) -> Any:
+        """The same for each of them: a tensor [N]."""
+        ...
+
+    def reference(self, batch: Any) -> Any:
+        """Log-likelihood of each of the S sequences before training; where the method needs a `reference`."""
+        ...
+
+    def scores(self, batch: Any) -> Any:
+        """The head's number for each of the S sequences; where the method needs a `score`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a batch comes to: the step's loss is the sum over all batches and ranks of both, divided."""
+
+    total: Any
+    """Sum of the loss: a scalar tensor."""
+    weight: int
+    """Over how much it is the sum: tokens, rows …"""
+    metrics: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    """What else is worth a curve, by name: its sum, and over how much."""
+
 
 class Method(Protocol):
     """What a module in this folder offers."""
@@ -50,6 +114,8 @@ class Method(Protocol):
     HELP: str
     TAKES: frozenset[RowKind]
     """Kinds of rows it learns from."""
+    NEEDS: frozenset[Need]
+    """What it asks of the engine beyond likelihoods."""
     Settings: type[TrainingSettings]
 
     def recommended(self, finetuning_type: str) -> Preset:
@@ -60,9 +126,48 @@ class Method(Protocol):
         """What one row becomes."""
         ...
 
-    def loss(self, settings: Any, policy: Policy, batch: Any) -> tuple[Any, int]:
-        """(sum of the loss, its weight): the step's loss is the sum over all batches and ranks of both, divided."""
+    def loss(self, settings: Any, policy: Policy, batch: Any) -> Loss:
+        """What is to be made small, over one batch."""
         ...
 
 
 METHODS: Point[Method] = Point("tunery.methods", "training method", api_version=1)
+
+
+def writes_text(method: str) -> bool:
+    """Whether a model trained by a method answers in words; one with a head for scores doesn't."""
+    return method not in METHODS.names() or "score" not in METHODS.load(method).NEEDS
+
+
+def answers(
+    row: Preference | Labelled,
+    renderer: Renderer,
+    limit: int,
+    *,
+    learn_prompt: bool = False,
+    best_and_worst: bool = False,
+) -> Example | None:
+    """A question with its answers as branches, the best first; None where an answer lies beyond `limit`.
+
+    Of ranked answers all, or the first and the last.
+    """
+    if isinstance(row, Labelled):
+        talks: list[tuple[Message, ...]] = [row.messages]
+    else:
+        chosen = (row.chosen, row.rejected) if best_and_worst else row.answers
+        talks = [(*row.messages, answer) for answer in chosen]
+    wholes = [renderer.conversation(Conversation(talk, row.tools), UNCUT) for talk in talks]
+    label = row.label if isinstance(row, Labelled) else None
+    return branched(wholes, limit, label=label, learn_prompt=learn_prompt)
+
+
+def rewards(chosen: Any, rejected: Any) -> dict[str, tuple[float, int]]:
+    """Metrics of better and worse answers' rewards (tensors, one entry a pair)."""
+    margin = chosen - rejected
+    count = len(chosen)
+    return {
+        "rewards/chosen": (float(chosen.sum()), count),
+        "rewards/rejected": (float(rejected.sum()), count),
+        "rewards/margin": (float(margin.sum()), count),
+        "rewards/accuracy": (float((margin > 0).sum()), count),
+    }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunery.data.rows import Row, Text
-from tunery.methods.point import Example, Policy, Renderer
+from tunery.methods.point import Example, Loss, Need, Policy, Renderer
 from tunery.schemas.dataset import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
 
@@ -12,6 +12,7 @@ API_VERSION = 1
 TITLE = "Pretraining"
 HELP = "Learns the language and facts of a field from plain text. Answers get worse unless you fine-tune after it."
 TAKES: frozenset[RowKind] = frozenset({"text"})
+NEEDS: frozenset[Need] = frozenset()
 
 
 class Settings(TrainingSettings):
@@ -40,6 +41,6 @@ def examples(row: Row, renderer: Renderer, settings: TrainingSettings) -> Iterat
     yield from renderer.text(row.text, settings.max_sequence_length)
 
 
-def loss(settings: TrainingSettings, policy: Policy, batch: Any) -> tuple[Any, int]:
+def loss(settings: TrainingSettings, policy: Policy, batch: Any) -> Loss:
     """Mean over all tokens but each text's first of their negative log-likelihood."""
-    return policy.nll(batch), batch.supervised
+    return Loss(policy.nll(batch), batch.supervised)

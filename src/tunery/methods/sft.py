@@ -4,18 +4,28 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunery.data.rows import Conversation, Row
-from tunery.methods.point import Example, Policy, Renderer
+from tunery.methods.point import Example, Loss, Need, Policy, Renderer
 from tunery.schemas.dataset import RowKind
-from tunery.schemas.settings import Preset, TrainingSettings
+from tunery.schemas.settings import Preset, TrainingSettings, setting
 
 API_VERSION = 1
 TITLE = "Supervised fine-tuning"
 HELP = "Learns to answer as the assistant does in your conversations. The usual first choice."
 TAKES: frozenset[RowKind] = frozenset({"conversation"})
+NEEDS: frozenset[Need] = frozenset()
 
 
 class Settings(TrainingSettings):
-    """No more than every method has."""
+    """What conversations allow beside what every method has."""
+
+    pseudo_multi_turn_probability: float = setting(
+        0.0,
+        "Chance of a single-turn row to be joined to the one before it, for longer texts to learn from; joined rows "
+        "stay within max_sequence_length.",
+        ge=0,
+        le=1,
+        group="data",
+    )
 
 
 def recommended(finetuning_type: str) -> Preset:
@@ -39,6 +49,6 @@ def examples(row: Row, renderer: Renderer, settings: TrainingSettings) -> Iterat
     yield renderer.conversation(row, settings.max_sequence_length)
 
 
-def loss(settings: TrainingSettings, policy: Policy, batch: Any) -> tuple[Any, int]:
+def loss(settings: TrainingSettings, policy: Policy, batch: Any) -> Loss:
     """Mean over all supervised tokens of their negative log-likelihood."""
-    return policy.nll(batch), batch.supervised
+    return Loss(policy.nll(batch), batch.supervised)

@@ -1,14 +1,12 @@
 """How surprised the model is by the expected answer: nats per token."""
 
-from typing import Literal
-
-from tunery.metrics.point import Answer
+from tunery.metrics.point import Answer, Need
 
 API_VERSION = 1
 TITLE = "Loss"
 HELP = "Mean negative log-likelihood per token of the expected answer, in nats; 0 = certain of it."
 HIGHER_IS_BETTER = False
-NEEDS: Literal["generated", "nll"] = "nll"
+NEEDS: Need = "nll"
 
 
 def score(answer: Answer) -> float:

@@ -5,6 +5,8 @@ from typing import Literal, Protocol
 
 from tunery.core.extensions import Point
 
+Need = Literal["generated", "nll", "preference"]
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -18,6 +20,9 @@ class Answer:
     """Sum of the negative log-likelihood of the expected answer's tokens, in nats."""
     tokens: int
     """Tokens of the expected answer."""
+    preference: float = 0.0
+    """By how much the model prefers the expected answer to the row's worst one: in nats per token, or in the scores
+    of a reward model. 0 where the row has no worse one."""
 
 
 class Metric(Protocol):
@@ -27,7 +32,8 @@ class Metric(Protocol):
     TITLE: str
     HELP: str
     HIGHER_IS_BETTER: bool
-    NEEDS: Literal["generated", "nll"]
+    NEEDS: Need
+    """What it looks at: a row without a worse answer has no preference, and a reward model has nothing else."""
 
     def score(self, answer: Answer) -> float:
         """The value for one row; a report shows the mean over rows."""

@@ -21,13 +21,25 @@ _NATIVE_SUCCESSOR = {
 @cache
 def entries() -> list[BaseModelEntry]:
     """Every entry, in the catalog's order. None is available before someone adds its folder."""
-    facts = orjson.loads(files("tunery.models").joinpath("catalog.json").read_bytes())
-    return [_entry(fact) for fact in facts]
+    return [_entry(fact) for fact in _facts()]
 
 
 def entry(name: str) -> BaseModelEntry | None:
     """The entry of that name or hub repository."""
     return next((found for found in entries() if name in (found.name, found.repo)), None)
+
+
+def native_successor(name: str) -> str | None:
+    """What to take in place of a model that needs code of its own to run; none for any other."""
+    return next(
+        (_instead(fact) for fact in _facts() if name in (fact["name"], fact["repo"]) and fact["own_code"]),
+        None,
+    )
+
+
+@cache
+def _facts() -> list[dict[str, Any]]:
+    return orjson.loads(files("tunery.models").joinpath("catalog.json").read_bytes())
 
 
 def _entry(fact: dict[str, Any]) -> BaseModelEntry:
@@ -47,11 +59,14 @@ def _entry(fact: dict[str, Any]) -> BaseModelEntry:
 
 
 def _note(fact: dict[str, Any]) -> str | None:
-    parts = [fact["note"]] if fact["note"] else []
-    if fact["stand_in"] and fact["stand_in"] not in " ".join(parts):
-        parts.append(f"in its place: {fact['stand_in']}")
+    """Sentences for who chooses a model."""
+    sentences = [fact["note"]] if fact["note"] else []
+    if fact["stand_in"]:
+        sentences.append(f"The nearest open model is {fact['stand_in']}.")
     if fact["own_code"]:
-        parts.append(
-            f"needs code of its own, which Tunery doesn't run; take {_NATIVE_SUCCESSOR[fact['family']]}"
-        )
-    return "; ".join(parts) or None
+        sentences.append(f"It needs code of its own, which Tunery doesn't run. {_instead(fact)}")
+    return " ".join(sentences) or None
+
+
+def _instead(fact: dict[str, Any]) -> str:
+    return f"Take {_NATIVE_SUCCESSOR[fact['family']]} in its place."

@@ -36,7 +36,7 @@ OTHER_FAMILY = "other"
 DEFAULT_LENGTH = 1024
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _NOT_WEIGHTS = ("training_args.bin", "scheduler.pt", "optimizer.pt", "rng_state.pth")
-_TRAINING_STATE = frozenset({"optimizer.safetensors", "random.safetensors"})
+_TRAINING_STATE = frozenset({"optimizer.safetensors", "random.safetensors", "reference.safetensors"})
 """What a checkpoint holds beside the model."""
 _ADAPTER_FILES = frozenset({"adapter_config.json", "adapter_model.safetensors"})
 _INDEX = "model.safetensors.index.json"

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from tunery.schemas.base import Microseconds, Schema
+from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.cleaning import CleaningReport
 
-RowKind = Literal["conversation", "preference", "labelled", "text"]
+RowKind = Literal["conversation", "preference", "labelled", "text", "captioned"]
 """What a row is once read, whatever the file looked like."""
 
 
@@ -27,6 +28,139 @@ class RowProblem(Schema):
     """What to do."""
 
 
+class QuarantinedRow(RowProblem):
+    """A bad row with its text, as the quarantine file has it."""
+
+    text: str
+    as_json: str | None = None
+    """The row as JSON, where its file has no JSON and the row has named fields."""
+
+
+class HeldRow(QuarantinedRow):
+    """A bad row, with what it was mended to."""
+
+    mended: str | None = None
+    """Its new text, which the next import reads."""
+
+
+class QuarantinePage(Schema):
+    """Some bad rows of an import, from `offset`."""
+
+    rows: list[HeldRow]
+    offset: int
+    total: int
+
+
+TurnName = Literal["role", "content", "user", "assistant", "system", "tool", "call"]
+
+
+class FileOptions(Schema):
+    """What a user says of a file, where Tunery should not find it out by itself."""
+
+    format: str | None = None
+    """The file's format; none = recognised by content."""
+    columns: dict[str, str] = {}
+    """Which column of the file is read as which field of the format: `{"instruction": "question"}`."""
+    turns: dict[TurnName, str] = {}
+    """How the file spells its turns: the keys of role and content, and the names of the roles."""
+    only_named: bool = False
+    """Read the columns that are named in `columns` and no others."""
+    salvage: bool = False
+    """Take the whole rows of a JSON list that is cut off; the cut counts as one bad row."""
+    member: str | None = None
+    """Read this one file of a ZIP, whatever else the ZIP holds."""
+
+
+class ImportOptions(FileOptions):
+    """How a file is to be imported."""
+
+    accept_bad_rows: bool = False
+    """Import the usable rows even when others are not."""
+    publish: bool = True
+    """Publish the version when its import succeeds."""
+
+
+class ImportRequest(ImportOptions):
+    """Import a file that was uploaded."""
+
+    name: Name
+    """The dataset's name; one that exists gets a new version."""
+    as_before: bool = False
+    """Take format, columns and turns that aren't named here from the dataset's newest version."""
+
+
+class RowFix(Schema):
+    """A bad row, mended: a quarantined row's file and number with its new text."""
+
+    file: str
+    row: int
+    text: str
+    """The row as JSON."""
+
+
+class StillBad(Schema):
+    """Why a mended row still can't be used."""
+
+    file: str
+    row: int
+    field: str | None
+    rule: str
+    fix: str
+
+
+class MendRequest(Schema):
+    """Keep mended rows for the next import of the file."""
+
+    fixes: list[RowFix]
+
+
+class Mended(Schema):
+    """Which mended rows were kept."""
+
+    kept: int
+    waiting: int
+    """All that the next import will read for the first time."""
+    problems: list[StillBad]
+    """Rows that were not kept."""
+
+
+class ImportAgain(Schema):
+    """Read the file of an import once more. What isn't named stays as it was."""
+
+    format: str | None = None
+    """Empty = recognise it by its content."""
+    columns: dict[str, str] | None = None
+    turns: dict[TurnName, str] | None = None
+    only_named: bool | None = None
+    salvage: bool | None = None
+    accept_bad_rows: bool | None = None
+    publish: bool | None = None
+    fixes: list[RowFix] = []
+    """Rows to be read instead of the file's own; those mended before stay so."""
+
+
+class Upload(Schema):
+    """A file on its way in. It is sent as tus 1.0 says, and is whole when `offset` = `bytes`."""
+
+    id: str
+    filename: str
+    fingerprint: str | None
+    bytes: int
+    offset: int
+    """So many bytes came, and are safe on the disk."""
+    sha256: str | None
+    created: Microseconds
+    expires: Microseconds
+
+
+class Drawn(Schema):
+    """A draw from the accepted rows, where a format keeps only so many."""
+
+    rows: int
+    """So many were kept, each with the same chance."""
+    seed: int
+
+
 class CheckReport(Schema):
     """The outcome of reading a file: rows_read = rows_accepted + rows_rejected, always."""
 
@@ -43,8 +177,20 @@ class CheckReport(Schema):
     """Accepted rows that repeat an earlier one exactly, told by 64 bits of each. They are kept."""
     bytes: int
     seconds: float
+    mended: int = 0
+    """Accepted rows that were read as a user mended them."""
+    fields: list[str] = []
+    """Columns of the first rows."""
+    images: int = 0
+    """Images in the accepted rows, each verified to its last pixel."""
+    drawn: Drawn | None = None
+    """Which of the accepted rows were kept; none = all."""
     content_hash: str | None = None
-    """Hash of the accepted rows in canonical form; the same rows give the same hash."""
+    """Hash of the kept rows in canonical form; the same rows give the same hash."""
+    text_rows: int = 0
+    """Accepted rows that are each a whole plain text file."""
+    text_characters: int = 0
+    """Of those rows."""
 
 
 class DatasetVersion(Schema):
@@ -52,7 +198,8 @@ class DatasetVersion(Schema):
 
     dataset: str
     version: int
-    state: Literal["importing", "draft", "published", "failed"]
+    state: Literal["importing", "draft", "published", "failed", "deleted"]
+    """Of a deleted version only its number and its hash are left."""
     content_hash: str | None
     rows: int
     characters: int
@@ -61,6 +208,15 @@ class DatasetVersion(Schema):
     row_kind: RowKind | None
     report: CheckReport | None
     error: dict[str, Any] | None = None
+    options: ImportOptions | None = None
+    """How it was imported."""
+    filename: str | None = None
+    kept_until: Microseconds | None = None
+    """Till then the file is kept, so that it can be imported again without sending it."""
+    source: dict[str, Any] | None = None
+    """The connection it was read from, with path, count, size and fingerprint of the files."""
+    cleaning: CleaningReport | None = None
+    """The version it was cleaned from, and what each step did."""
     created: Microseconds
     published: Microseconds | None
 
@@ -75,6 +231,31 @@ class Dataset(Schema):
     latest: DatasetVersion | None
     task: str | None = None
     """The task that imports the newest version, while it goes on."""
+
+
+class Skipped(Schema):
+    """An entry of a foreign registry that can't be imported, or a part of it that is passed over."""
+
+    name: str
+    reason: str
+
+
+class RegistryImport(Schema):
+    """Import the entries of a LLaMA-Factory `dataset_info.json` in an uploaded ZIP."""
+
+    only: list[str] = []
+    """Names of entries; none = all."""
+    accept_bad_rows: bool = False
+    publish: bool = True
+
+
+class RegistryImported(Schema):
+    """What became of the entries of a registry."""
+
+    datasets: list[Dataset]
+    skipped: list[Skipped]
+    notes: list[Skipped]
+    """What of an imported entry has no effect here."""
 
 
 class RowPage(Schema):

@@ -42,6 +42,8 @@ class ModelVersion(Schema):
     model: str
     version: int
     kind: Literal["adapter", "full"]
+    writes_text: bool
+    """Whether it answers under /v1; a reward model gives scores only."""
     base_model: str
     run: str
     step: int

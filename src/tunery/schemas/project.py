@@ -24,14 +24,22 @@ class Page(Schema, Generic[T]):
     has_more: bool
 
 
-class ProblemDocument(Schema):
-    """How every error looks under /api/v1."""
+class ProblemPart(Schema):
+    """One thing that is wrong."""
 
     code: str
     message: str
     cure: str
     params: dict[str, Any] = {}
     where: dict[str, Any] = {}
+    """The field, setting, file or line."""
+
+
+class ProblemDocument(ProblemPart):
+    """How every error looks under /api/v1."""
+
+    errors: list[ProblemPart] = []
+    """Each thing that is wrong; the first is the one above. A spec with three wrong settings has three."""
 
 
 class ExtensionInfo(Schema):
@@ -44,6 +52,8 @@ class ExtensionInfo(Schema):
     """Settings of a method, as JSON schema."""
     takes: list[str] = []
     """Row kinds or formats it takes."""
+    needs: list[str] = []
+    """What a method asks of the engine, or a metric of a row: reference, score, preference …"""
     recommended: dict[str, dict[str, Any]] = {}
     """Recommended settings by finetuning type."""
 

@@ -1,8 +1,9 @@
 """RunSpec: the one document that console, YAML, REST, SDK and CLI produce. Run: what became of one."""
 
+from datetime import date
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tunery.schemas.base import Microseconds, Name, Schema
 from tunery.schemas.settings import Origin
@@ -20,10 +21,20 @@ class DataRef(Schema):
     format: str | None = None
     """The file's format; none = recognised by content."""
 
+    @property
+    def label(self) -> str:
+        """`name@version`, or the path."""
+        return self.path or f"{self.dataset}@{self.version}"
+
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        return {"dataset": value} if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        name, _, number = value.rpartition("@")
+        return (
+            {"dataset": name, "version": int(number)} if name and number.isdecimal() else {"dataset": value}
+        )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -32,13 +43,94 @@ class DataRef(Schema):
         return self
 
 
+class TrainRef(DataRef):
+    """Training data, and how much of it is taken."""
+
+    sampling_rate: float | None = Field(None, ge=0.01, le=10)
+    """How often the data is gone through in an epoch; none = 1. 2.3 = two whole copies and a random subset that
+    holds about 0.3 of the characters. 1 to 5 is advised."""
+    share: float | None = Field(None, gt=0, lt=100)
+    """Instead of sampling_rate: the percentage of the training characters that this data is to be."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return value.model_dump() if type(value) is DataRef else value
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        if self.sampling_rate is not None and self.share is not None:
+            raise ValueError("give either a sampling_rate or a share")
+        return self
+
+
+DEFAULT_MIX = 0.2
+"""General : own = 1 : 5."""
+
+
+class MixSpec(Schema):
+    """A general corpus mixed into the training data, against forgetting."""
+
+    ratio: float = Field(default=DEFAULT_MIX, gt=0, le=10)
+    """General : own in characters after sampling; 0.2, or "1:5", is advised."""
+    dataset: str | None = None
+    """The corpus; none = the one that the administrator designates, else the small one that ships."""
+    version: int | None = Field(None, ge=1, le=2**31 - 1)
+    """Which version; none = the newest published one."""
+
+    @property
+    def label(self) -> str:
+        """`name@version`."""
+        return f"{self.dataset}@{self.version}"
+
+    @field_validator("ratio", mode="before")
+    @classmethod
+    def _as_number(cls, value: Any) -> Any:
+        return ratio_of(value) if isinstance(value, str) and ":" in value else value
+
+
+def ratio_of(text: str) -> float:
+    """A ratio as people write it, `1:5`. Raises ValueError."""
+    general, _, own = text.partition(":")
+    try:
+        return float(general) / float(own)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError("write a ratio as a number, or as in 1:5") from error
+
+
 class DataSpec(Schema):
     """What a run learns from and is measured on."""
 
-    train: list[DataRef] = Field(min_length=1)
+    train: list[TrainRef] = Field(min_length=1)
     """Training data; several are gone through together."""
+    mix: MixSpec | None = None
+    """A general corpus mixed in; `true` takes the default ratio, a number or "1:5" is the ratio."""
+    seed: int = Field(default=0, ge=0, le=2**53)
+    """Seed of sampling, of the mix, and of joining rows into multi-turn ones."""
     validation: DataRef | None = None
     """Validation data; none = see the setting validation_split_ratio."""
+
+    @property
+    def learnt_from(self) -> list[str]:
+        """Labels of all data that rows are learnt from."""
+        return [ref.label for ref in (*self.train, *([self.mix] if self.mix else []))]
+
+    @field_validator("mix", mode="before")
+    @classmethod
+    def _short_mix(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return {} if value else None
+        return {"ratio": value} if isinstance(value, (int, float, str)) else value
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        shares = [ref.share for ref in self.train if ref.share is not None]
+        total = sum(shares)
+        if len(shares) == len(self.train) and abs(total - 100) > 0.01:
+            raise ValueError(f"the shares are to make 100 %, and they make {total:g} %")
+        if shares and len(shares) < len(self.train) and total >= 100:
+            raise ValueError(f"the shares make {total:g} %, which leaves nothing for the other data")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -84,9 +176,32 @@ class ResourceSpec(Schema):
 
 
 class TriggerSpec(Schema):
-    """What starts the run."""
+    """What starts a pipeline: a person, or the calendar."""
 
-    type: Literal["manual"] = "manual"
+    type: Literal["manual", "schedule"] = "manual"
+    cron: str | None = Field(default=None, max_length=200)
+    """When: minute, hour, day of month, month, weekday, as in `30 2 * * mon`; weekday 0 and 7 are Sunday."""
+    time_zone: str = Field(default="UTC", max_length=64)
+    """The zone that times and days are told in, as in Europe/Berlin."""
+    first_day: date | None = None
+    """Not before this day."""
+    last_day: date | None = None
+    """Not after this day."""
+    overlap: Literal["queue", "skip"] = "skip"
+    """While an earlier run of the pipeline isn't over: queue another (one waits at most), or skip this time."""
+    missed: Literal["run_once", "skip"] = "run_once"
+    """When the server slept over one time or several: run once, or wait for the next time."""
+
+    @model_validator(mode="after")
+    def _when(self) -> Self:
+        if self.type == "schedule" and not self.cron:
+            raise ValueError("a schedule needs cron: when it starts")
+        idle = self.model_fields_set - {"type"}
+        if self.type == "manual" and any(getattr(self, name) != type(self)().__dict__[name] for name in idle):
+            raise ValueError(f"without type: schedule these do nothing: {', '.join(sorted(idle))}")
+        if self.first_day and self.last_day and self.last_day < self.first_day:
+            raise ValueError("last_day lies before first_day")
+        return self
 
 
 class RunSpec(Schema):
@@ -115,6 +230,22 @@ class RunSpec(Schema):
     trigger: TriggerSpec = TriggerSpec()
 
 
+class Outlook(Schema):
+    """What a run will come to, counted before it starts."""
+
+    rows: int
+    """Rows learnt from in an epoch."""
+    validation_rows: int
+    """Rows measured on during training; 0 = nothing is."""
+    held_out_rows: int
+    """Rows that base and tuned model answer after training; 0 = they aren't compared."""
+    rows_per_step: int
+    steps: int
+    """Optimizer steps in all."""
+    rough: bool
+    """Rows and steps may come out otherwise: the rows' lengths, a mix or a sample decide too."""
+
+
 class ResolvedSpec(Schema):
     """A RunSpec with every value filled in, and the origin of each setting. Frozen with the run."""
 
@@ -126,6 +257,10 @@ class ResolvedSpec(Schema):
     """Content hash of each dataset used, by `name@version` or path."""
     code_version: str
     """Version of Tunery that resolved it."""
+    recipe_hash: str = ""
+    """Hash of everything that decides which rows are learnt from, in which order: equal recipes give equal rows."""
+    outlook: Outlook | None = None
+    """What it will come to."""
     notes: list[str] = []
     """What a person should know: values lowered, rows left out …"""
 
@@ -142,6 +277,11 @@ class Stage(Schema):
     started: Microseconds | None = None
     ended: Microseconds | None = None
     error: dict[str, Any] | None = None
+    doing: str | None = None
+    """What it is at, in words; of an evaluation: which model answers or is scored."""
+    done: int = 0
+    """How far that is: rows of `total`."""
+    total: int = 0
 
 
 class Progress(Schema):
@@ -155,6 +295,18 @@ class Progress(Schema):
     eta_seconds: float | None = None
 
 
+class Waiting(Schema):
+    """Why a run isn't begun, or its next stage."""
+
+    code: Literal["no_worker", "runs_ahead", "worker_takes_it"]
+    message: str
+    """The same in a sentence."""
+    ahead: list[str] = []
+    """The first of the runs that come before it, as `name #1`."""
+    ahead_count: int = 0
+    """How many there are."""
+
+
 class Run(Schema):
     """One execution of a RunSpec."""
 
@@ -165,7 +317,9 @@ class Run(Schema):
     description: str
     state: RunState
     reason: dict[str, Any] | None = None
-    """Why it waits or how it ended: a code with parameters."""
+    """Why it is paused or how it ended: a code with parameters."""
+    waiting: Waiting | None = None
+    """Why it doesn't go on yet, while a stage of it waits to be begun."""
     method: str
     base_model: str
     progress: Progress

@@ -4,15 +4,17 @@
 (`ge`, `gt` …) are what makes sense at all. `only_with` names the setting without which this one does nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from tunery.core.errors import Problem, Where
 from tunery.schemas.base import Schema
+from tunery.schemas.words import said, shown, takes
 
 Origin = Literal["default", "recommended", "template", "user"]
 
@@ -35,6 +37,9 @@ def setting(
     return Field(default, description=help, json_schema_extra=extra, **constraints)
 
 
+_AUTOMATIC_ROWS = 16
+
+
 class TrainingSettings(Schema):
     """What every training method understands. A method's own `Settings` adds to it."""
 
@@ -47,7 +52,10 @@ class TrainingSettings(Schema):
     epochs: int = setting(1, "How often the training data is gone through.", ge=1, group="basic")
     batch_size: int = setting(1, "Rows per step and device.", ge=1, group="basic")
     gradient_accumulation_steps: int = setting(
-        4, "Batches whose gradients are added up before one optimizer step.", ge=1, group="basic"
+        4,
+        "Batches whose gradients are added up before one optimizer step; 0 = as many as make about 16 rows a step.",
+        ge=0,
+        group="basic",
     )
     max_sequence_length: int = setting(
         2048,
@@ -63,8 +71,48 @@ class TrainingSettings(Schema):
         group="data",
     )
     max_steps: int = setting(-1, "Stop after so many optimizer steps; -1 = as the epochs need.", ge=-1)
-    lr_scheduler: Literal["linear", "cosine", "constant"] = setting(
-        "linear", "How the learning rate falls after the warm-up.", group="schedule"
+    lr_scheduler: Literal[
+        "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "warmup_stable_decay"
+    ] = setting(
+        "linear",
+        "How the learning rate falls after the warm-up. warmup_stable_decay: stays at its peak, falls at the end.",
+        group="schedule",
+    )
+    lr_cosine_waves: float = setting(
+        0.5,
+        "Waves of the cosine; 0.5 = falls to 0 once, 1.5 = falls, rises and falls again.",
+        gt=0,
+        group="schedule",
+        only_with={"lr_scheduler": "cosine"},
+    )
+    lr_cosine_restarts: int = setting(
+        2,
+        "How often the learning rate falls to 0; at each restart it jumps back to its peak.",
+        ge=1,
+        group="schedule",
+        only_with={"lr_scheduler": "cosine_with_restarts"},
+    )
+    lr_polynomial_end: float = setting(
+        0.0000001,
+        "Learning rate at the end; below learning_rate.",
+        ge=0,
+        group="schedule",
+        only_with={"lr_scheduler": "polynomial"},
+    )
+    lr_polynomial_power: float = setting(
+        1.0,
+        "How the polynomial bends; 1 = a straight line, 2 = falls fast, then slowly.",
+        gt=0,
+        group="schedule",
+        only_with={"lr_scheduler": "polynomial"},
+    )
+    lr_decay_ratio: float = setting(
+        0.1,
+        "Share of the steps at the end over which the learning rate falls to 0.",
+        gt=0,
+        le=1,
+        group="schedule",
+        only_with={"lr_scheduler": "warmup_stable_decay"},
     )
     warmup_ratio: float = setting(
         0.0, "Share of the steps over which the learning rate rises from zero.", ge=0, lt=1, group="schedule"
@@ -84,11 +132,44 @@ class TrainingSettings(Schema):
         0, "Measure the validation loss every so many steps; 0 = no validation.", ge=0, group="validation"
     )
     eval_batch_size: int = setting(8, "Rows per batch of the validation.", ge=1, group="validation")
+    early_stopping: bool = setting(
+        False,
+        "End the training when validations show that it leads no further; the model is kept as it is then.",
+        group="validation",
+        only_with={"eval_steps": "above 0"},
+    )
+    early_stopping_mode: Literal["change", "best"] = setting(
+        "change",
+        "change: the metric hardly moves from one validation to the next. best: it gets no better than it was.",
+        group="validation",
+        only_with={"early_stopping": True},
+    )
+    early_stopping_metric: Literal["validation_loss", "train_loss"] = setting(
+        "validation_loss",
+        "What is looked at, at each validation; lower is better.",
+        group="validation",
+        only_with={"early_stopping": True},
+    )
+    early_stopping_threshold: float = setting(
+        0.001,
+        "Less than this counts as no change, or as no better.",
+        ge=0,
+        group="validation",
+        only_with={"early_stopping": True},
+    )
+    early_stopping_patience: int = setting(
+        3,
+        "After how many such validations in a row the training ends.",
+        ge=1,
+        group="validation",
+        only_with={"early_stopping": True},
+    )
     validation_split_ratio: float = setting(
         0.0,
-        "Share of the rows set aside for validation where no validation set is named.",
+        "Share of the rows set aside for validation where no validation set is named; at most 1000 are used, the "
+        "rest return to training.",
         ge=0,
-        lt=1,
+        le=1,
         group="validation",
     )
     train_data_split_seed: int = setting(
@@ -97,6 +178,12 @@ class TrainingSettings(Schema):
     max_train_samples: int = setting(-1, "Use at most so many training rows; -1 = all.", ge=-1, group="data")
     max_val_samples: int = setting(
         -1, "Use at most so many validation rows; -1 = all, up to 1000.", ge=-1, group="validation"
+    )
+    neftune: float = setting(
+        0.0,
+        "Noise added to the words while training, against learning them by heart; 5 is usual, 0 = none.",
+        range=(0.0, 50.0),
+        ge=0,
     )
     seed: int = setting(42, "Seed of order, dropout and new weights.", ge=0)
     lora_rank: int = setting(
@@ -112,9 +199,28 @@ class TrainingSettings(Schema):
     lora_dropout: float = setting(
         0.0, "Dropout before the adapter.", ge=0, lt=1, group="lora", only_with={"finetuning_type": "lora"}
     )
+    lora_rslora: bool = setting(
+        False,
+        "Divide alpha by the square root of the rank instead of the rank, so that high ranks keep learning.",
+        group="lora",
+        only_with={"finetuning_type": "lora"},
+    )
     lora_target_modules: list[str] | Literal["all-linear"] = setting(
         "all-linear", "Which layers get an adapter.", group="lora", only_with={"finetuning_type": "lora"}
     )
+
+    @property
+    def accumulation(self) -> int:
+        """Batches a step, with the automatic number worked out."""
+        return self.gradient_accumulation_steps or max(1, _AUTOMATIC_ROWS // self.batch_size)
+
+    @field_validator("lr_polynomial_end")
+    @classmethod
+    def _falls(cls, value: float, info: ValidationInfo) -> float:
+        peak = info.data.get("learning_rate")
+        if peak is not None and value >= peak:
+            raise ValueError(f"it must be below learning_rate, which is {peak:g}")
+        return value
 
     @field_validator("max_sequence_length")
     @classmethod
@@ -128,6 +234,17 @@ Preset = Mapping[str, Any]
 """Values a method recommends, by setting name; they may depend on finetuning_type through `presets`."""
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What became of the settings someone wrote."""
+
+    settings: TrainingSettings
+    """Every value filled in; a wrong one as if it had been left out."""
+    origins: dict[str, Origin]
+    problems: list[Problem]
+    """Everything that is wrong, each placed at its setting."""
+
+
 def resolve_settings(
     method: str,
     schema: type[TrainingSettings],
@@ -136,38 +253,94 @@ def resolve_settings(
     *,
     allow_out_of_range: bool,
 ) -> tuple[TrainingSettings, dict[str, Origin]]:
-    """Fill in every value and say where each came from.
+    """Fill in every value and say where each came from. Raises what `check_settings` finds, as one Problem."""
+    checked = check_settings(method, schema, given, recommended, allow_out_of_range=allow_out_of_range)
+    if checked.problems:
+        raise Problem.together(checked.problems)
+    return checked.settings, checked.origins
 
-    Raises Problem `unknown_setting`, `setting_invalid`, `setting_out_of_range`, `setting_without_effect`.
+
+def check_settings(
+    method: str,
+    schema: type[TrainingSettings],
+    given: Mapping[str, Any],
+    recommended: Preset,
+    *,
+    allow_out_of_range: bool,
+) -> Checked:
+    """Fill in every value, say where each came from, and find all that is wrong.
+
+    Problems: `unknown_setting`, `setting_invalid`, `setting_out_of_range`, `setting_without_effect`.
     """
     fields = schema.model_fields
-    for name in given:
-        if name not in fields:
-            near = get_close_matches(name, fields, n=3) or sorted(fields)
-            raise Problem(
-                "unknown_setting", where=Where(setting=name), method=method, name=name, near=", ".join(near)
-            )
-    values = {**{k: v for k, v in recommended.items() if k in fields}, **given}
-    try:
-        settings = schema.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise Problem(
-            "setting_invalid",
-            where=Where(setting=name),
-            name=name,
-            value=values.get(name),
-            detail=first["msg"],
-            method=method,
-        ) from error
+    problems = [_unknown(name, fields, method) for name in given if name not in fields]
+    preset = {name: value for name, value in recommended.items() if name in fields}
+    known = {name: value for name, value in given.items() if name in fields}
+    settings, wrong = _validated(schema, {**preset, **known})
+    for name, error in wrong.items():
+        problems.append(_invalid(name, error, fields, known, preset, method))
+    sound = [name for name in known if name not in wrong and "" not in wrong]
+    for name in sound:
+        problems += _range_problems(name, fields[name], getattr(settings, name), allow_out_of_range)
+        problems += _effect_problems(name, fields[name], settings, wrong)
     origins: dict[str, Origin] = {
-        name: "user" if name in given else "recommended" if name in values else "default" for name in fields
+        name: "user" if name in known else "recommended" if name in preset else "default" for name in fields
     }
-    for name in given:
-        _check_range(name, fields[name], getattr(settings, name), allow_out_of_range)
-        _check_effect(name, fields[name], settings)
-    return settings, origins
+    return Checked(settings, origins, problems)
+
+
+def _validated(
+    schema: type[TrainingSettings], values: dict[str, Any]
+) -> tuple[TrainingSettings, dict[str, Mapping[str, Any]]]:
+    """The settings, and the first error of each value that isn't in them; "" stands for several together."""
+    wrong: dict[str, Mapping[str, Any]] = {}
+    while True:
+        try:
+            return schema.model_validate({k: v for k, v in values.items() if k not in wrong}), wrong
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                wrong.setdefault(str(one["loc"][0]) if one["loc"] else "", one)
+            if "" in wrong:
+                return schema(), wrong
+
+
+def _unknown(name: str, fields: Mapping[str, FieldInfo], method: str) -> Problem:
+    near = get_close_matches(name, fields, n=3) or sorted(fields)
+    return Problem(
+        "unknown_setting", where=Where(setting=name), method=method, name=name, near=", ".join(near)
+    )
+
+
+def _invalid(
+    name: str,
+    error: Mapping[str, Any],
+    fields: Mapping[str, FieldInfo],
+    known: Mapping[str, Any],
+    preset: Preset,
+    method: str,
+) -> Problem:
+    if name not in fields:
+        detail = f"The settings don't fit together: {said(error)}."
+        return Problem("spec_invalid", where=Where(field="settings"), detail=detail)
+    return Problem(
+        "setting_invalid",
+        where=Where(setting=name),
+        name=name,
+        value=known.get(name),
+        detail=said(error) if error["type"] == "value_error" else f"it takes {takes(fields[name])}",
+        instead=shown(preset.get(name, fields[name].default)),
+        method=method,
+    )
+
+
+def missing_for(info: FieldInfo, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a setting would need to have an effect, and doesn't find in the others' values."""
+    needs: dict[str, Any] = extra_of(info).get("only_with", {})
+    return {
+        other: needed
+        for other, needed in needs.items()
+        if not (values[other] > 0 if needed == "above 0" else values[other] == needed)
+    }
 
 
 def extra_of(info: FieldInfo) -> dict[str, Any]:
@@ -175,21 +348,28 @@ def extra_of(info: FieldInfo) -> dict[str, Any]:
     return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
 
 
-def _check_range(name: str, info: FieldInfo, value: Any, allowed: bool) -> None:
+def _range_problems(name: str, info: FieldInfo, value: Any, allowed: bool) -> Iterator[Problem]:
     bounds = extra_of(info).get("range")
     if bounds is None or allowed:
         return
     low, high = bounds
     if not low <= value <= high:
-        raise Problem(
-            "setting_out_of_range", where=Where(setting=name), name=name, value=value, low=low, high=high
+        yield Problem(
+            "setting_out_of_range",
+            where=Where(setting=name),
+            name=name,
+            value=shown(value),
+            low=shown(low),
+            high=shown(high),
         )
 
 
-def _check_effect(name: str, info: FieldInfo, settings: TrainingSettings) -> None:
-    for other, needed in extra_of(info).get("only_with", {}).items():
-        actual = getattr(settings, other)
-        fits = actual > 0 if needed == "above 0" else actual == needed
-        if not fits:
-            reason = f"it needs {other} {needed if needed == 'above 0' else f'= {needed}'}, and {other} is {actual}"
-            raise Problem("setting_without_effect", where=Where(setting=name), name=name, reason=reason)
+def _effect_problems(
+    name: str, info: FieldInfo, settings: TrainingSettings, wrong: Container[str]
+) -> Iterator[Problem]:
+    values = settings.model_dump()
+    for other, needed in missing_for(info, values).items():
+        if other not in wrong:
+            wanted = needed if needed == "above 0" else f"= {shown(needed)}"
+            reason = f"it needs {other} {wanted}, and {other} is {shown(values[other])}"
+            yield Problem("setting_without_effect", where=Where(setting=name), name=name, reason=reason)

@@ -16,6 +16,8 @@ class Task(Schema):
     reason: dict[str, Any] | None
     """Why it waits or how it ended."""
     progress: dict[str, Any] | None
+    result: dict[str, Any] | None = None
+    """What came of it, where that stands nowhere else."""
     run: str | None
     attempts: int
     created: Microseconds

@@ -22,10 +22,13 @@ from tunery.core.errors import Problem
 from tunery.sdk.call import Call, nothing
 from tunery.sdk.chat import ChatAnswer, Messages, chat_call, delta_of
 from tunery.sdk.config import ClientConfig, find_config
+from tunery.sdk.routes.connections import Connections
 from tunery.sdk.routes.datasets import Datasets
 from tunery.sdk.routes.models import BaseModels, Deployments, Evaluations, Models, Tasks
+from tunery.sdk.routes.pipelines import Pipelines
 from tunery.sdk.routes.runs import Runs
 from tunery.sdk.routes.server import Extensions, Health, Tokens, health
+from tunery.sdk.routes.uploads import Uploads
 from tunery.sdk.stream import Follower, RunEvent
 from tunery.sdk.transport import SyncSender, WaitingSender
 
@@ -74,7 +77,10 @@ class Client:
         self.config: ClientConfig = find_config(url, token)
         self._sender = SyncSender(self.config)
         self.datasets = Datasets(self._sender)
+        self.connections = Connections(self._sender)
+        self.uploads = Uploads(self._sender)
         self.base_models = BaseModels(self._sender)
+        self.pipelines = Pipelines(self._sender)
         self.runs = FollowedRuns(self._sender)
         self.models = Models(self._sender)
         self.tasks = Tasks(self._sender)
@@ -159,7 +165,10 @@ class AsyncClient:
         self.config: ClientConfig = find_config(url, token)
         self._sender = WaitingSender(self.config)
         self.datasets = Datasets(self._sender)
+        self.connections = Connections(self._sender)
+        self.uploads = Uploads(self._sender)
         self.base_models = BaseModels(self._sender)
+        self.pipelines = Pipelines(self._sender)
         self.runs = FollowedRunsAsync(self._sender)
         self.models = Models(self._sender)
         self.tasks = Tasks(self._sender)

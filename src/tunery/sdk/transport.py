@@ -4,17 +4,18 @@ It doesn't know any route.
 """
 
 import asyncio
-import io
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, BinaryIO, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 import orjson
 
-from tunery.core.errors import KINDS, Problem
-from tunery.sdk.call import Call, Flow, Pause, Sent, Upload
+from tunery.core.error_kinds import KINDS
+from tunery.core.errors import Problem
+from tunery.sdk.call import Call, Flow, Pause
 from tunery.sdk.config import ClientConfig
 from tunery.sdk.stream import Lines
 
@@ -24,50 +25,14 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0, write=None)
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
-class _Counted(io.RawIOBase):
-    """A file that tells how much of it was read."""
-
-    def __init__(self, file: BinaryIO, total: int, progress: Sent) -> None:
-        super().__init__()
-        self._file, self._total, self._progress = file, total, progress
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(size)
-        self._progress(self._file.tell(), self._total)
-        return content
-
-
-@contextmanager
-def _opened(upload: Upload | None) -> Iterator[dict[str, Any] | None]:
-    if upload is None:
-        yield None
-        return
-    with upload.path.open("rb") as file:
-        total = upload.path.stat().st_size
-        source = file if upload.progress is None else _Counted(file, total, upload.progress)
-        yield {"file": (upload.path.name, source, "application/octet-stream")}
-
-
 def _arguments(call: Call[Any]) -> dict[str, Any]:
     query = {name: value for name, value in call.query.items() if value is not None and value != []}
     arguments: dict[str, Any] = {"params": query, "headers": dict(call.headers)}
     if call.body is not None:
         arguments["content"] = orjson.dumps(call.body)
         arguments["headers"]["Content-Type"] = "application/json"
-    if call.form is not None:
-        arguments["data"] = call.form
+    elif call.content is not None:
+        arguments["content"] = call.content
     return arguments
 
 
@@ -91,7 +56,7 @@ def problem_of(status: int, content: bytes, url: str) -> Problem:
         return Problem("refused", detail=f"{said} {document.get('cure', '')}".strip())
     problem = Problem.from_dict(document)
     try:
-        str(problem)
+        _ = str(problem), [part.cli_cure for part in problem.parts]
     except (KeyError, IndexError):  # a newer server may know the code with other parameters
         return Problem("refused", detail=str(document.get("message")))
     return problem
@@ -122,8 +87,7 @@ class SyncSender:
         waits = iter(_waits(call))
         while True:
             try:
-                with _opened(call.upload) as files:
-                    answer = self._http.request(call.method, call.path, files=files, **_arguments(call))
+                answer = self._http.request(call.method, call.path, **_arguments(call))
                 return _read(call, answer)
             except httpx.TransportError as error:
                 wait = next(waits, None)
@@ -132,18 +96,21 @@ class SyncSender:
                 time.sleep(wait)
 
     def run(self, flow: Flow[T]) -> T:
-        """Send a flow's calls one after the other."""
-        answer: Any = None
+        """Send a flow's calls one after the other; it may handle the Problems they end with."""
+        go_on = partial(flow.send, None)
         while True:
             try:
-                step = flow.send(answer)
+                step = go_on()
             except StopIteration as end:
                 return end.value
             if isinstance(step, Pause):
                 time.sleep(step.seconds)
-                answer = None
-            else:
-                answer = self.send(step)
+                go_on = partial(flow.send, None)
+                continue
+            try:
+                go_on = partial(flow.send, self.send(step))
+            except Problem as problem:
+                go_on = partial(flow.throw, problem)
 
     @contextmanager
     def lines(self, call: Call[Any]) -> Iterator[Iterator[str]]:
@@ -171,8 +138,7 @@ class WaitingSender:
         waits = iter(_waits(call))
         while True:
             try:
-                with _opened(call.upload) as files:
-                    answer = await self._http.request(call.method, call.path, files=files, **_arguments(call))
+                answer = await self._http.request(call.method, call.path, **_arguments(call))
                 return _read(call, answer)
             except httpx.TransportError as error:
                 wait = next(waits, None)
@@ -181,18 +147,21 @@ class WaitingSender:
                 await asyncio.sleep(wait)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Send a flow's calls one after the other."""
-        answer: Any = None
+        """Send a flow's calls one after the other; it may handle the Problems they end with."""
+        go_on = partial(flow.send, None)
         while True:
             try:
-                step = flow.send(answer)
+                step = go_on()
             except StopIteration as end:
                 return end.value
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
-                answer = None
-            else:
-                answer = await self.send(step)
+                go_on = partial(flow.send, None)
+                continue
+            try:
+                go_on = partial(flow.send, await self.send(step))
+            except Problem as problem:
+                go_on = partial(flow.throw, problem)
 
     @asynccontextmanager
     async def lines(self, call: Call[Any]) -> AsyncIterator[AsyncIterator[str]]:

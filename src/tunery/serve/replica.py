@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from tunery.core.errors import Problem
+from tunery.core.process import child_environment
 from tunery.core.settings import ServerSettings
 from tunery.serve.backends.point import Backend
 
@@ -97,7 +98,7 @@ class Replica:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+                    env={**child_environment(), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
                 )
             self._wait_until_ready(self._process, begin)
             self._watch(self._process)

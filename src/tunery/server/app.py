@@ -15,6 +15,7 @@ from tunery.api.guard import Guard
 from tunery.api.problems import install_handlers, problem_response
 from tunery.api.uploads import remove_leftovers
 from tunery.blobs.point import BLOBS
+from tunery.connections.dial import vault_of
 from tunery.core.errors import Problem
 from tunery.core.folder import DataFolder
 from tunery.core.settings import ServerSettings
@@ -24,13 +25,14 @@ from tunery.openai import router as openai
 from tunery.serve.replicas import ReplicaPool
 from tunery.server.folder import prepare_folder
 from tunery.server.state import ServerState
+from tunery.server.timekeeper import Timekeeper
 from tunery.server.worker import WorkerKeeper
-from tunery.services.datasets import sweep_uploads
 from tunery.services.sessions import Sessions, load_secret
+from tunery.services.staging import sweep_uploads
 from tunery.web import app as web
 from tunery.web.page import problem_page
 
-_UPLOADS = ("/api/v1/datasets",)
+_UPLOADS = ("/api/v1/datasets", "/api/v1/uploads/*")
 _WILDCARDS = {"", "0.0.0.0", "::"}
 """Addresses to listen on that are nobody's name."""
 
@@ -43,6 +45,7 @@ def create_app(settings: ServerSettings, *, work: bool = True) -> FastAPI:
     folder = DataFolder(settings.folder)
     prepare_folder(folder)
     remove_leftovers(folder.uploads)
+    vault_of(settings)  # its key is made at the first start
     engine = open_database(settings)
     with reading(engine) as connection:
         sweep_uploads(connection, folder.uploads)
@@ -94,12 +97,15 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        timekeeper = Timekeeper(state)
+        await timekeeper.start()
         if keeper is not None:
             await keeper.start()
         try:
             yield
         finally:
             state.closing.set()
+            await timekeeper.stop()
             if keeper is not None:
                 await keeper.stop()
             await run_in_threadpool(state.pool.close)

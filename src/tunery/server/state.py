@@ -16,6 +16,7 @@ from tunery.serve.replicas import ReplicaPool
 from tunery.services import sessions, tokens
 from tunery.services.context import Context
 from tunery.services.sessions import COOKIE, Sessions
+from tunery.services.upload_writers import Writers
 
 
 class ServerState:
@@ -34,6 +35,7 @@ class ServerState:
         self.blobs = blobs
         self.pool = pool
         self.sessions = sessions
+        self.writers = Writers()
         self.closing = asyncio.Event()
         """Set when the server ends; whatever sends without end stops then."""
 

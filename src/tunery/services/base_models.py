@@ -69,31 +69,38 @@ def find_folder(ctx: Context, name: str) -> tuple[ModelFolder, str]:
     Raises Problem `unknown_base_model`, `model_weights_absent` (known, but not on this machine), and what
     `inspect_folder` raises.
     """
+    path, known = _locate(ctx, name)
+    folder = inspect_folder(path)
+    return folder, known or folder.content_hash()
+
+
+def look_into(ctx: Context, name: str) -> ModelFolder:
+    """As `find_folder`, without a hash: that may mean reading all weights."""
+    return inspect_folder(_locate(ctx, name)[0])
+
+
+def _locate(ctx: Context, name: str) -> tuple[Path, str | None]:
+    """Where a base model lies, and the hash of its content where that was kept."""
     if name == MODEL_NAME and MODEL_FOLDER.exists():
-        return _with_hash(MODEL_FOLDER)
+        return MODEL_FOLDER, None
     own = ctx.conn.execute(
         select(base_model).where(base_model.c.project_id == ctx.project, base_model.c.name == name)
     ).one_or_none()
     if own is not None:
-        return inspect_folder(Path(own.path)), own.content_hash
+        return Path(own.path), own.content_hash
     for entry in catalog.entries():
         if name in (entry.name, entry.repo):
-            if entry.note and not entry.methods:
-                raise Problem("remote_code", name=name, instead=entry.note)
+            if instead := catalog.native_successor(name):
+                raise Problem("remote_code", name=name, instead=instead)
             raise Problem("model_weights_absent", name=name)
     if "/" in name or name.startswith("."):
-        return _with_hash(Path(name).expanduser())
+        return Path(name).expanduser(), None
     raise Problem("unknown_base_model", name=name)
 
 
 def licence_of(ctx: Context, name: str) -> str | None:
     """What the licence field of a base model says; none for a folder that was never added."""
     return next((entry.licence for entry in list_base_models(ctx) if entry.name == name), None)
-
-
-def _with_hash(path: Path) -> tuple[ModelFolder, str]:
-    folder = inspect_folder(path)
-    return folder, folder.content_hash()
 
 
 def _entry(row: Row) -> BaseModelEntry:

@@ -1,89 +1,25 @@
 """Datasets: import, versions, rows, publishing, deletion."""
 
-import shutil
 from itertools import islice
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
-from sqlalchemy import Connection, Row, event, func, select, update
+from sqlalchemy import Row, select, update
 
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.folder import DataFolder
-from tunery.core.ids import new_id
-from tunery.data.formats.point import FORMATS
 from tunery.data.store import VersionReader
 from tunery.db.tables import dataset, dataset_version, model, model_version, task
-from tunery.jobs.queue import enqueue
 from tunery.jobs.states import TASK_ENDED, move_task
-from tunery.schemas.dataset import CheckReport, Dataset, DatasetVersion, RowPage
+from tunery.schemas.cleaning import CleaningReport
+from tunery.schemas.dataset import CheckReport, Dataset, DatasetVersion, ImportOptions, RowPage
 from tunery.schemas.project import Page
 from tunery.services import lists
 from tunery.services.context import Context
+from tunery.services.staging import forget, staged
 
 _LIST = "tunery data list"
-
-
-def import_file(
-    ctx: Context,
-    *,
-    name: str,
-    source: Path,
-    filename: str,
-    format: str | None,
-    accept_bad_rows: bool,
-    publish: bool,
-) -> Dataset:
-    """Queue the import of a staged upload as the next version of dataset `name`; takes the file over.
-
-    Raises Problem `unknown_extension` for a format there isn't.
-    """
-    if format is not None:
-        FORMATS.load(format)
-    existing = _find(ctx, name)
-    id = existing.id if existing else new_id("ds")
-    if existing is None:
-        ctx.conn.execute(
-            dataset.insert().values(
-                id=id, project_id=ctx.project, name=name, format=format or "unknown", created=now_us()
-            )
-        )
-    number = (
-        ctx.conn.scalar(select(func.max(dataset_version.c.version)).where(dataset_version.c.dataset_id == id))
-        or 0
-    ) + 1
-    version_id = new_id("dsv")
-    staged = _staged(ctx, version_id)
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(source, staged)
-    event.listen(ctx.conn, "rollback", lambda _: staged.unlink(missing_ok=True))
-    task_id = enqueue(
-        ctx.conn,
-        "import_dataset",
-        ctx.project,
-        {
-            "version": version_id,
-            "path": str(staged),
-            "filename": filename,
-            "format": format,
-            "accept_bad_rows": accept_bad_rows,
-            "publish": publish,
-        },
-    )
-    ctx.conn.execute(
-        dataset_version.insert().values(
-            id=version_id,
-            project_id=ctx.project,
-            dataset_id=id,
-            version=number,
-            state="importing",
-            format=format or "unknown",
-            task_id=task_id,
-            created=now_us(),
-        )
-    )
-    return get_dataset(ctx, id)
+_NOT_DELETED = dataset_version.c.state != "deleted"
 
 
 def list_datasets(ctx: Context, limit: int = 20, after: str | None = None) -> Page[Dataset]:
@@ -116,6 +52,8 @@ def get_version(ctx: Context, name: str, version: int | None = None) -> DatasetV
 def read_rows(ctx: Context, name: str, version: int, offset: int = 0, limit: int = 20) -> RowPage:
     """Some rows of a version in canonical form."""
     found = version_row(ctx, name, version)
+    if found.state == "deleted":
+        raise _deleted(name, found)
     if found.manifest is None:
         return RowPage(rows=[], offset=offset, total=0)
     reader = VersionReader(ctx.blobs, found.manifest)
@@ -173,29 +111,13 @@ def delete_dataset(ctx: Context, name: str) -> None:
 def _end_imports(ctx: Context, id: str) -> None:
     importing = (dataset_version.c.dataset_id == id) & (dataset_version.c.state == "importing")
     found = ctx.conn.execute(select(dataset_version.c.id, dataset_version.c.task_id).where(importing)).all()
-    for version, import_task in found:
+    for _, import_task in found:
         move_task(ctx.conn, import_task, "cancelled")
-        _staged(ctx, version).unlink(missing_ok=True)
     ctx.conn.execute(update(dataset_version).where(importing).values(state="failed"))
-
-
-def _staged(ctx: Context, version: str) -> Path:
-    """Where an upload waits to become this version."""
-    return DataFolder(ctx.folder).uploads / version
-
-
-def sweep_uploads(connection: Connection, folder: Path) -> None:
-    """Remove staged files that no import waits for: what a killed process or an ended import left."""
-    waiting = set(
-        connection.scalars(select(dataset_version.c.id).where(dataset_version.c.state == "importing"))
-    )
-    for path in [*folder.glob("dsv_*"), *folder.glob("sample_*")]:
-        if path.name.partition(".")[0] in waiting:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    of_dataset = dataset_version.c.dataset_id == id
+    for version in ctx.conn.scalars(select(dataset_version.c.id).where(of_dataset)):
+        forget(staged(ctx.folder, version))
+    ctx.conn.execute(update(dataset_version).where(of_dataset).values(kept_until=None))
 
 
 def version_row(ctx: Context, name: str, version: int | None = None, *, published: bool = False) -> Row[Any]:
@@ -204,24 +126,41 @@ def version_row(ctx: Context, name: str, version: int | None = None, *, publishe
     query = select(dataset_version).where(dataset_version.c.dataset_id == found.id)
     if version is not None:
         query = query.where(dataset_version.c.version == version)
-    elif published:
-        query = query.where(dataset_version.c.state == "published")
+    else:
+        query = query.where(dataset_version.c.state == "published" if published else _NOT_DELETED)
     row = ctx.conn.execute(query.order_by(dataset_version.c.version.desc()).limit(1)).one_or_none()
     if row is None and published and version is None:
         row = ctx.conn.execute(
             select(dataset_version)
-            .where(dataset_version.c.dataset_id == found.id)
+            .where(dataset_version.c.dataset_id == found.id, _NOT_DELETED)
             .order_by(dataset_version.c.version.desc())
             .limit(1)
         ).one_or_none()
     if row is None:
         raise Problem("not_found", noun="version of", name=f"{name}@{version}", list=_LIST)
+    if published and row.state == "deleted":
+        raise _deleted(found.name, row)
     if published and row.state != "published":
         raise Problem("version_not_published", version=row.version, dataset=found.name)
     return row
 
 
-def _find(ctx: Context, name: str) -> Row[Any] | None:
+def version_with_rows(ctx: Context, name: str, version: int | None = None) -> Row[Any]:
+    """As `version_row`. Raises Problem `version_deleted` or `version_has_no_rows` where there are none to read."""
+    row = version_row(ctx, name, version)
+    if row.state == "deleted":
+        raise _deleted(name, row)
+    if row.manifest is None:
+        raise Problem("version_has_no_rows", version=row.version, dataset=name, state=row.state)
+    return row
+
+
+def _deleted(name: str, row: Row[Any]) -> Problem:
+    return Problem("version_deleted", version=row.version, dataset=name, hash=row.content_hash)
+
+
+def find_dataset(ctx: Context, name: str) -> Row[Any] | None:
+    """The table's row of a dataset, by name or id."""
     return ctx.conn.execute(
         select(dataset).where(
             dataset.c.project_id == ctx.project,
@@ -232,7 +171,7 @@ def _find(ctx: Context, name: str) -> Row[Any] | None:
 
 
 def _need(ctx: Context, name: str) -> Row[Any]:
-    found = _find(ctx, name)
+    found = find_dataset(ctx, name)
     if found is None:
         raise Problem("not_found", noun="dataset", name=name, list=_LIST)
     return found
@@ -241,7 +180,7 @@ def _need(ctx: Context, name: str) -> Row[Any]:
 def _dataset(ctx: Context, row: Row[Any]) -> Dataset:
     latest = ctx.conn.execute(
         select(dataset_version)
-        .where(dataset_version.c.dataset_id == row.id)
+        .where(dataset_version.c.dataset_id == row.id, _NOT_DELETED)
         .order_by(dataset_version.c.version.desc())
         .limit(1)
     ).one_or_none()
@@ -273,6 +212,11 @@ def _version(name: str, row: Row[Any]) -> DatasetVersion:
         row_kind=row.row_kind,
         report=None if row.report is None else CheckReport.model_validate(row.report),
         error=row.error,
+        options=None if row.options is None else ImportOptions.model_validate(row.options),
+        filename=row.filename,
+        kept_until=row.kept_until,
+        source=row.source,
+        cleaning=None if row.cleaning is None else CleaningReport.model_validate(row.cleaning),
         created=row.created,
         published=row.published,
     )

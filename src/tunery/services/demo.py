@@ -2,8 +2,8 @@
 
 from tunery.core.folder import DataFolder
 from tunery.core.ids import new_id
-from tunery.schemas.dataset import Dataset
-from tunery.services import datasets
+from tunery.schemas.dataset import Dataset, ImportOptions
+from tunery.services import imports
 from tunery.services.context import Context
 from tunery.starter.place import HELD_OUT_ROWS, TRAIN_ROWS
 from tunery.starter.sample import write
@@ -20,14 +20,12 @@ def load_sample(ctx: Context, seed: int = 0) -> tuple[Dataset, Dataset]:
     made = []
     for name, filename in ((TRAIN_NAME, "train.jsonl"), (HELD_OUT_NAME, "held_out.jsonl")):
         made.append(
-            datasets.import_file(
+            imports.import_file(
                 ctx,
                 name=name,
                 source=folder / filename,
                 filename=filename,
-                format="alpaca",
-                accept_bad_rows=False,
-                publish=True,
+                options=ImportOptions(format="alpaca"),
             )
         )
     folder.rmdir()

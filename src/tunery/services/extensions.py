@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from tunery.data.cleaning.point import STEPS
 from tunery.data.formats.point import FORMATS
 from tunery.methods.point import METHODS
 from tunery.metrics.point import METRICS
@@ -20,6 +21,7 @@ def methods() -> list[ExtensionInfo]:
             help=method.HELP,
             json_schema=method.Settings.model_json_schema(),
             takes=[id for id, format in FORMATS.all() if format.ROW_KIND in method.TAKES],
+            needs=sorted(method.NEEDS),
             recommended={kind: dict(method.recommended(kind)) for kind in FINETUNING_TYPES},
         )
         for name, method in METHODS.all()
@@ -34,6 +36,19 @@ def formats() -> list[ExtensionInfo]:
     ]
 
 
+def cleaning_steps() -> list[ExtensionInfo]:
+    """Every cleaning step with its settings."""
+    return [
+        ExtensionInfo(
+            name=name, title=step.TITLE, help=step.HELP, json_schema=step.Settings.model_json_schema()
+        )
+        for name, step in STEPS.all()
+    ]
+
+
 def metrics() -> list[ExtensionInfo]:
     """Every metric."""
-    return [ExtensionInfo(name=name, title=metric.TITLE, help=metric.HELP) for name, metric in METRICS.all()]
+    return [
+        ExtensionInfo(name=name, title=metric.TITLE, help=metric.HELP, needs=[metric.NEEDS])
+        for name, metric in METRICS.all()
+    ]

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from tunery.core.errors import Problem
-from tunery.db.tables import checkpoint, evaluation, model, model_version, task
+from tunery.db.tables import checkpoint, evaluation, model, model_version, run, task
 from tunery.jobs.queue import enqueue
+from tunery.methods.point import writes_text
 from tunery.schemas.model import Model, ModelVersion, PublishRequest
 from tunery.schemas.project import Page
 from tunery.schemas.task import Task
@@ -40,9 +41,10 @@ def list_versions(ctx: Context, name: str) -> list[ModelVersion]:
 def publish(ctx: Context, request: PublishRequest) -> Task:
     """Queue the publishing of a run's model, or of one of its checkpoints.
 
-    Raises Problem `not_publishable` when there is neither.
+    Raises Problem `not_publishable` when there is neither, `already_published` when it is a version of another name.
     """
     row = runs.need_run(ctx, request.run)
+    _refuse_second_name(ctx, row, request)
     if request.step is not None:
         found = ctx.conn.scalar(
             select(checkpoint.c.id).where(checkpoint.c.run_id == row.id, checkpoint.c.step == request.step)
@@ -56,6 +58,25 @@ def publish(ctx: Context, request: PublishRequest) -> Task:
     payload = {"by_hand": True, "name": request.name, "step": request.step}
     id = enqueue(ctx.conn, "publish", ctx.project, payload, row.id)
     return tasks.from_row(ctx.conn.execute(select(task).where(task.c.id == id)).one())
+
+
+def published_steps(ctx: Context, run: str) -> dict[int, str]:
+    """What was published of a run: `name:version` by step."""
+    found = ctx.conn.execute(
+        select(model.c.name, model_version.c.version, model_version.c.step)
+        .join(model, model.c.id == model_version.c.model_id)
+        .where(model_version.c.run_id == run)
+    )
+    return {row.step: f"{row.name}:{row.version}" for row in found}
+
+
+def _refuse_second_name(ctx: Context, row: Row[Any], request: PublishRequest) -> None:
+    """One state of one run is one version; asking for it again under its own name does no harm."""
+    step = request.step if request.step is not None else row.result and row.result["train"]["steps"]
+    known = published_steps(ctx, row.id).get(step)
+    wanted = request.name or row.resolved["spec"]["publish"]["name"] or row.name
+    if known is not None and known.rpartition(":")[0] != wanted:
+        raise Problem("already_published", step=step, model=known)
 
 
 def _need(ctx: Context, name: str) -> Row[Any]:
@@ -88,6 +109,7 @@ def _version(ctx: Context, name: str, row: Row[Any]) -> ModelVersion:
         model=name,
         version=row.version,
         kind=row.kind,
+        writes_text=writes_text(ctx.conn.scalars(select(run.c.method).where(run.c.id == row.run_id)).one()),
         base_model=row.base_model,
         run=row.run_id,
         step=row.step,

@@ -4,32 +4,24 @@ The same for a run on the server and for `tunery train` without one; it knows ne
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tunery import __version__
 from tunery.core.clock import now_us, stamp
 from tunery.core.errors import Problem, Where
-from tunery.data.formats.point import FORMATS
+from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
 from tunery.models.folder import ModelFolder, sequence_limit
 from tunery.schemas.dataset import RowKind
+from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
-from tunery.schemas.settings import resolve_settings
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What resolution needs to know of a dataset version or file."""
-
-    label: str
-    """`name@version`, or a path."""
-    format: str
-    row_kind: RowKind
-    rows: int
-    content_hash: str
+from tunery.schemas.settings import check_settings
+from tunery.services import recipe
+from tunery.services.outlook import outlook_of
+from tunery.services.recipe import DataFacts
 
 
 def resolve(
@@ -41,33 +33,65 @@ def resolve(
     validation: DataFacts | None,
     held_out: DataFacts | None,
     minimum_rows: int,
+    general: DataFacts | None = None,
+    leaks: str | None = None,
 ) -> ResolvedSpec:
-    """Fill in and check a spec.
+    """Fill in and check a spec. `general`: the corpus, where the spec mixes one in; `leaks`: what is known of test
+    rows among the training rows.
 
-    Raises Problem: unknown_extension, unknown_setting, setting_invalid, setting_out_of_range,
-    setting_without_effect, format_not_for_method, too_few_rows, no_chat_template.
+    Raises Problem, with everything that is wrong: unknown_extension, unknown_setting, setting_invalid,
+    setting_out_of_range, setting_without_effect, format_not_for_method, images_not_learnt, too_few_rows,
+    no_chat_template; schedule_needs_pipeline.
     """
+    if spec.trigger.type == "schedule":
+        raise Problem("schedule_needs_pipeline", where=Where(field="trigger"))
     method = METHODS.load(spec.method)
     given = {name: value for name, value in spec.settings.items() if value is not None}
     kind = str(given.get("finetuning_type", method.Settings.model_fields["finetuning_type"].default))
     recommended = method.recommended(kind) if spec.preset == "recommended" else {}
-    settings, origins = resolve_settings(
+    checked = check_settings(
         spec.method, method.Settings, given, recommended, allow_out_of_range=spec.allow_out_of_range
     )
-    values = settings.model_dump()
-    values["max_sequence_length"], note = sequence_limit(settings.max_sequence_length, base.limit)
-    _check_data(spec.method, method, base, train, validation, held_out, minimum_rows)
-    _check_validation(given, values, validation)
-    _check_evaluation(spec, held_out)
-    filled = spec.model_copy(update={"name": spec.name or default_name(spec.base_model), "settings": values})
-    everything = [*train, *(one for one in (validation, held_out) if one is not None)]
+    values = checked.settings.model_dump()
+    values["gradient_accumulation_steps"] = checked.settings.accumulation
+    wrong = list(checked.problems)
+    if not any(problem.where.setting == "validation_split_ratio" for problem in wrong):
+        wrong += _useless_settings(given, values, validation)
+    length, note = sequence_limit(checked.settings.max_sequence_length, base.limit)
+    data, parts = spec.data, []
+    with _noting(wrong):
+        data = recipe.pinned(spec.data, train, general)
+        parts = recipe.parts_of(data, train, general)
+        learnt = [*train, *([general] if general else [])]
+        _check_data(spec.method, method, base, learnt, validation, held_out)
+        _check_minimum(recipe.minimum_of(parts, learnt, minimum_rows, length))
+    evaluate = spec.evaluate.model_copy(update={"metrics": _metrics(spec, held_out)})
+    spec = spec.model_copy(update={"evaluate": evaluate})
+    with _noting(wrong):
+        _check_evaluation(spec, held_out)
+    if wrong:
+        raise Problem.together(wrong)
+    values["max_sequence_length"] = length
+    origins = checked.origins
+    filled = spec.model_copy(
+        update={"name": spec.name or default_name(spec.base_model), "data": data, "settings": values}
+    )
+    everything = [*train, *(one for one in (validation, held_out, general) if one is not None)]
+    notes = _notes(note if origins["max_sequence_length"] == "user" else None, train, held_out)
+    counts = recipe.counts_of(parts, values, validation)
+    text = all(one.row_kind == "text" for one in train)
+    notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
     return ResolvedSpec(
         spec=RunSpec.model_validate(filled.model_dump()),
         origins=origins,
         base_model_hash=base_hash,
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
-        notes=_notes(note if origins["max_sequence_length"] == "user" else None, train, held_out),
+        outlook=outlook_of(filled, values, counts, train, held_out),
+        recipe_hash=recipe.recipe_hash(
+            data, values, base, train=train, general=general, validation=validation
+        ),
+        notes=[*notes, *([leaks] if leaks else [])],
     )
 
 
@@ -79,6 +103,13 @@ def _notes(lowered: str | None, train: Sequence[DataFacts], held_out: DataFacts 
             "remembers, not how well it does on new rows."
         )
     return notes
+
+
+def as_written(resolved: ResolvedSpec) -> dict[str, Any]:
+    """A frozen spec as a person would write it: of the settings only those that someone chose."""
+    written = resolved.spec.model_dump(mode="json", exclude_defaults=True)
+    chosen = {n: value for n, value in resolved.spec.settings.items() if resolved.origins.get(n) == "user"}
+    return {**written, "settings": chosen}
 
 
 def default_name(base_model: str) -> str:
@@ -94,55 +125,115 @@ def _check_data(
     train: Sequence[DataFacts],
     validation: DataFacts | None,
     held_out: DataFacts | None,
-    minimum_rows: int,
 ) -> None:
     for one in (*train, *((validation,) if validation else ())):
         if one.row_kind not in method.TAKES:
-            fitting = [id for id, format in FORMATS.all() if format.ROW_KIND in method.TAKES]
             raise Problem(
                 "format_not_for_method",
                 where=Where(field="data"),
                 dataset=one.label,
                 format=one.format,
                 method=name,
-                fitting=", ".join(fitting),
+                fitting=_fitting(method.TAKES),
             )
-    if held_out is not None and held_out.row_kind != "conversation":
-        fitting = [id for id, format in FORMATS.all() if format.ROW_KIND == "conversation"]
+        if one.images:
+            raise Problem(
+                "images_not_learnt",
+                where=Where(field="data"),
+                dataset=one.label,
+                method=name,
+                fitting=_fitting(method.TAKES),
+            )
+    judged: set[RowKind] = {"preference"} if "score" in method.NEEDS else {"conversation", "preference"}
+    if held_out is not None and held_out.row_kind not in judged:
         raise Problem(
             "format_not_for_method",
             where=Where(field="evaluate.dataset"),
             dataset=held_out.label,
             format=held_out.format,
             method="evaluate",
-            fitting=", ".join(fitting),
+            fitting=_fitting(judged),
         )
-    rows = sum(one.rows for one in train)
-    if rows < minimum_rows:
-        raise Problem("too_few_rows", where=Where(field="data"), minimum=minimum_rows, rows=rows)
-    talks = any(one.row_kind == "conversation" for one in (*train, *((held_out,) if held_out else ())))
+    if held_out is not None and held_out.images:
+        raise Problem(
+            "images_not_learnt",
+            where=Where(field="evaluate.dataset"),
+            dataset=held_out.label,
+            method="evaluate",
+            fitting=_fitting(judged),
+        )
+    talks = any(one.row_kind != "text" for one in (*train, *((held_out,) if held_out else ())))
     if talks and not base.has_chat_template:
         raise Problem("no_chat_template", where=Where(field="base_model"), name=base.path.name)
 
 
-def _check_validation(given: dict[str, Any], values: dict[str, Any], validation: DataFacts | None) -> None:
+def _fitting(kinds: Collection[RowKind]) -> str:
+    """Formats of such rows, of text alone."""
+    return ", ".join(
+        id for id, format in FORMATS.all() if format.ROW_KIND in kinds and not holds_images(format)
+    )
+
+
+def _check_minimum(found: MinimumRows) -> None:
+    if found.counted < found.minimum:
+        raise Problem(
+            "too_few_rows",
+            where=Where(field="data"),
+            minimum=found.minimum,
+            rows=f"{found.counted:,g}",
+            arithmetic=found.arithmetic,
+        )
+
+
+@contextmanager
+def _noting(wrong: list[Problem]) -> Iterator[None]:
+    """A Problem raised in here is kept, to be told with the others."""
+    try:
+        yield
+    except Problem as problem:
+        wrong.extend(problem.parts)
+
+
+def _useless_settings(
+    given: dict[str, Any], values: dict[str, Any], validation: DataFacts | None
+) -> Iterator[Problem]:
+    """Settings about validation that do nothing in this run."""
+
     def useless(name: str, reason: str) -> Problem:
         return Problem("setting_without_effect", where=Where(setting=name), name=name, reason=reason)
 
     split = values["validation_split_ratio"] > 0
     if validation is not None and "validation_split_ratio" in given and split:
-        raise useless("validation_split_ratio", "a validation dataset is named")
+        yield useless("validation_split_ratio", "a validation dataset is named")
     has_rows = validation is not None or split
-    if given.get("eval_steps", 0) and not has_rows:
-        raise useless("eval_steps", "there is no validation data; name some or set validation_split_ratio")
+    if "eval_steps" in given and values["eval_steps"] and not has_rows:
+        yield useless("eval_steps", "there is no validation data; name some or set validation_split_ratio")
     if "max_val_samples" in given and not has_rows:
-        raise useless("max_val_samples", "there is no validation data")
+        yield useless("max_val_samples", "there is no validation data")
     if has_rows and "eval_steps" in given and values["eval_steps"] == 0 and "eval_batch_size" in given:
-        raise useless("eval_batch_size", "eval_steps is 0, so nothing is validated")
+        yield useless("eval_batch_size", "eval_steps is 0, so nothing is validated")
 
 
 def _check_evaluation(spec: RunSpec, held_out: DataFacts | None) -> None:
     if held_out is None:
         return
+    scored = "score" in METHODS.load(spec.method).NEEDS
     for name in spec.evaluate.metrics:
-        METRICS.load(name)
+        needs = METRICS.load(name).NEEDS
+        if needs == "preference" and held_out.row_kind != "preference":
+            reason = f"{held_out.label} has no worse answers to compare with"
+        elif scored and needs != "preference":
+            reason = f"a model trained by {spec.method} gives scores and writes no text"
+        else:
+            continue
+        raise Problem(
+            "setting_without_effect", where=Where(field="evaluate.metrics"), name=name, reason=reason
+        )
+
+
+def _metrics(spec: RunSpec, held_out: DataFacts | None) -> list[str]:
+    """Those that are asked for, else those that say something about such rows and such a model."""
+    if "metrics" in spec.evaluate.model_fields_set or held_out is None or held_out.row_kind != "preference":
+        return spec.evaluate.metrics
+    compared = ["preference_accuracy", "preference_margin"]
+    return compared if "score" in METHODS.load(spec.method).NEEDS else [*compared, "loss"]

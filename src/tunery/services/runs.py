@@ -1,5 +1,6 @@
 """Runs: submit, follow, stop, pause, resume, cancel."""
 
+import re
 from contextlib import suppress
 from os import SEEK_END
 from pathlib import Path
@@ -7,16 +8,16 @@ from typing import Any, Literal
 
 from sqlalchemy import Row, func, select, update
 
-from tunery.core.attempt import AttemptFolder
+from tunery.core.attempt import AttemptFolder, run_data_folder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.ids import new_id
+from tunery.data.laid_out import read_report
+from tunery.data.leaks import sentence
 from tunery.db.curves import points_after, read_series
 from tunery.db.tables import (
     attempt,
     checkpoint,
-    dataset,
-    dataset_version,
     event,
     job,
     model,
@@ -28,10 +29,11 @@ from tunery.jobs import stages
 from tunery.jobs.queue import enqueue
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
 from tunery.launch.point import LAUNCHERS
+from tunery.models.folder import ModelFolder
 from tunery.schemas.project import Page
+from tunery.schemas.recipe import LeakReport, RecipePreview, RecipeReport
 from tunery.schemas.run import (
     Checkpoint,
-    DataRef,
     MetricSeries,
     Progress,
     ResolvedSpec,
@@ -41,10 +43,12 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, datasets, lists
+from tunery.services import base_models, lists, run_data
 from tunery.services.context import Context
-from tunery.services.resolve import DataFacts
+from tunery.services.recipe import preview_of
 from tunery.services.resolve import resolve as resolve_spec
+from tunery.services.run_data import RunData
+from tunery.services.waiting import waiting_of
 
 Verb = Literal["stop", "pause", "resume", "cancel"]
 _LIST = "tunery runs list"
@@ -54,6 +58,30 @@ _LOG_BYTES = 200_000
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
     return _resolve(ctx, spec)[0]
+
+
+def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
+    """What a spec's data would come to. Raises the Problem that submitting would."""
+    base, base_hash = base_models.find_folder(ctx, spec.base_model)
+    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=True)
+    resolved, leaks = _filled(ctx, found, base, base_hash)
+    return preview_of(
+        resolved,
+        train=found.train,
+        general=found.general,
+        validation=found.validation,
+        minimum_rows=ctx.settings.minimum_rows,
+        leaks=leaks,
+    )
+
+
+def recipe(ctx: Context, id: str) -> RecipeReport:
+    """What a run's data came to. Raises Problem `not_found` before its rows are laid out."""
+    row = need_run(ctx, id)
+    report = read_report(run_data_folder(ctx.folder, row.id))
+    if report is None:
+        raise Problem("not_found", noun="recipe report of", name=id, list=_LIST)
+    return report
 
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
@@ -92,7 +120,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
             created=now_us(),
         )
     )
-    stages.note(ctx.conn, ctx.project, id, f"{name} run {number} is queued.")
+    stages.note(ctx.conn, ctx.project, id, f"{name} #{number} is queued.")
     enqueue(ctx.conn, "train", ctx.project, {}, id)
     return get_run(ctx, id)
 
@@ -220,17 +248,27 @@ def ended(run_state: str) -> bool:
 
 
 def need_run(ctx: Context, id: str) -> Row[Any]:
-    """The table's row of a run, with its job's name: by id, or the newest run of a name. Raises Problem `not_found`."""
-    row = ctx.conn.execute(
-        select(run, job.c.name, job.c.description)
-        .join(job, job.c.id == run.c.job_id)
-        .where(run.c.project_id == ctx.project, (run.c.id == id) | (job.c.name == id))
-        .order_by(run.c.number.desc())
-        .limit(1)
-    ).one_or_none()
+    """The table's row of a run, with its job's name: by id, by `name #2`, or the newest run of a name.
+
+    Raises Problem `not_found`.
+    """
+    query = select(run, job.c.name, job.c.description).join(job, job.c.id == run.c.job_id)
+    row = ctx.conn.execute(query.where(run.c.project_id == ctx.project, run.c.id == id)).one_or_none()
+    if row is None:  # asked apart, so that either finds its index
+        name, number = _numbered(id)
+        named = query.where(job.c.project_id == ctx.project, job.c.name == name)
+        if number is not None:
+            named = named.where(run.c.number == number)
+        row = ctx.conn.execute(named.order_by(run.c.number.desc()).limit(1)).one_or_none()
     if row is None:
         raise Problem("not_found", noun="run", name=id, list=_LIST)
     return row
+
+
+def _numbered(text: str) -> tuple[str, int | None]:
+    """`name #2` as name and number."""
+    name, _, number = text.rpartition("#")
+    return (name.strip(), int(number)) if name and re.fullmatch("[0-9]{1,9}", number) else (text, None)
 
 
 def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
@@ -268,60 +306,31 @@ def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]
     """The resolved spec, and the inputs fixed with it."""
     LAUNCHERS.load(spec.resources.launcher)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    train = [_version(ctx, ref) for ref in spec.data.train]
-    validation = None if spec.data.validation is None else _version(ctx, spec.data.validation)
-    held_out = None if spec.evaluate.dataset is None else _version(ctx, spec.evaluate.dataset)
-    pinned = spec.model_copy(
-        update={
-            "data": spec.data.model_copy(
-                update={
-                    "train": [_pin(row) for row in train],
-                    "validation": None if validation is None else _pin(validation),
-                }
-            ),
-            "evaluate": spec.evaluate.model_copy(
-                update={"dataset": None if held_out is None else _pin(held_out)}
-            ),
-        }
-    )
-    resolved = resolve_spec(
-        pinned,
-        base=base,
-        base_hash=base_hash,
-        train=[_facts(row) for row in train],
-        validation=None if validation is None else _facts(validation),
-        held_out=None if held_out is None else _facts(held_out),
-        minimum_rows=ctx.settings.minimum_rows,
-    )
+    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=False)
     inputs = {
         "base_model": str(base.path),
         "licence": base_models.licence_of(ctx, spec.base_model),
-        "train": [row.manifest for row in train],
-        "validation": None if validation is None else validation.manifest,
-        "held_out": None if held_out is None else held_out.manifest,
+        **found.inputs(),
     }
-    return resolved, inputs
+    return _filled(ctx, found, base, base_hash)[0], inputs
 
 
-def _version(ctx: Context, ref: DataRef) -> Row[Any]:
-    if ref.dataset is None:
-        raise Problem(
-            "spec_invalid", detail=f"A run on the server takes datasets by name, not the path {ref.path}."
-        )
-    found = datasets.version_row(ctx, ref.dataset, ref.version, published=True)
-    return ctx.conn.execute(
-        select(dataset_version, dataset.c.name)
-        .join(dataset, dataset.c.id == dataset_version.c.dataset_id)
-        .where(dataset_version.c.id == found.id)
-    ).one()
-
-
-def _pin(row: Row[Any]) -> DataRef:
-    return DataRef(dataset=row.name, version=row.version)
-
-
-def _facts(row: Row[Any]) -> DataFacts:
-    return DataFacts(f"{row.name}@{row.version}", row.format, row.row_kind, row.rows, row.content_hash)
+def _filled(
+    ctx: Context, found: RunData, base: ModelFolder, base_hash: str
+) -> tuple[ResolvedSpec, LeakReport | None]:
+    leaks = run_data.leaks_of(ctx, found)
+    resolved = resolve_spec(
+        found.spec,
+        base=base,
+        base_hash=base_hash,
+        train=found.train,
+        validation=found.validation,
+        held_out=found.held_out,
+        general=found.general,
+        minimum_rows=ctx.settings.minimum_rows,
+        leaks=sentence(leaks),
+    )
+    return resolved, leaks
 
 
 def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
@@ -339,6 +348,7 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
         "description": row.description,
         "state": row.state,
         "reason": row.reason,
+        "waiting": waiting_of(ctx, row.id) if row.state in ("queued", "running") else None,
         "method": row.method,
         "base_model": row.base_model,
         "progress": row.progress,

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 
 from tunery.core.errors import Problem
-from tunery.db.tables import base_model, model, model_version
+from tunery.db.tables import base_model, model, model_version, run
+from tunery.methods.point import writes_text
 from tunery.schemas.model import Deployment
 from tunery.serve.replicas import ReplicaPool
 from tunery.serve.router import Target
@@ -17,7 +18,7 @@ from tunery.starter.place import MODEL_FOLDER, MODEL_NAME
 def find_target(ctx: Context, name: str) -> Target:
     """What `model` in a chat request means: a base model, a model (its latest version), or model:version.
 
-    Raises Problem `model_not_served`.
+    Raises Problem `model_not_served`, or `model_gives_scores` where it is one that writes no text.
     """
     for target in _bases(ctx):
         if target.name == name:
@@ -33,13 +34,17 @@ def find_target(ctx: Context, name: str) -> Target:
         ).one_or_none()
     if row is None:
         raise Problem("model_not_served", name=name)
+    if not writes_text(row.method):
+        raise Problem("model_gives_scores", name=name, method=row.method)
     return _target(row, name)
 
 
 def list_targets(ctx: Context) -> list[Target]:
-    """Everything that can be named, published models first, newest first."""
+    """Everything that can be asked, published models first, newest first."""
     found: list[Target] = []
     for row in ctx.conn.execute(_versions(ctx).order_by(model_version.c.created.desc())):
+        if not writes_text(row.method):
+            continue
         if row.version == row.latest:
             found.append(_target(row, row.name))
         found.append(_target(row, f"{row.name}:{row.version}"))
@@ -63,8 +68,9 @@ def list_deployments(ctx: Context, pool: ReplicaPool) -> list[Deployment]:
 
 def _versions(ctx: Context) -> Select[Any]:
     return (
-        select(model.c.name, model.c.latest, model_version)
+        select(model.c.name, model.c.latest, run.c.method, model_version)
         .join(model, model.c.id == model_version.c.model_id)
+        .join(run, run.c.id == model_version.c.run_id)
         .where(model_version.c.project_id == ctx.project)
     )
 

@@ -27,6 +27,7 @@ def from_row(row: Row[Any]) -> Task:
         state=row.state,
         reason=row.reason,
         progress=row.progress,
+        result=row.result,
         run=row.run_id,
         attempts=row.attempts,
         created=row.created,

@@ -19,12 +19,14 @@ class Nav:
     label: str
     href: str
     icon: str
+    also: tuple[str, ...] = ()
+    """Other addresses that belong to the entry."""
 
     def holds(self, path: str) -> bool:
         """The path is in this room."""
-        return (
-            path == self.href if self.href == "/" else path == self.href or path.startswith(self.href + "/")
-        )
+        if self.href == "/":
+            return path == "/"
+        return any(path == href or path.startswith(href + "/") for href in (self.href, *self.also))
 
 
 def rooms() -> Iterator[ModuleType]:

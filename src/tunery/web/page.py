@@ -4,7 +4,7 @@ It knows nothing of the rooms; they bring their templates and values. Security h
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tunery.core.errors import Problem, Where
+from tunery.schemas.words import said
 from tunery.services.context import Context
 from tunery.web.nav import entries
 from tunery.web.templating import environment
@@ -74,15 +75,16 @@ def room() -> APIRouter:
 
 
 def filled(schema: type[S], **values: Any) -> S:
-    """A document out of a form's fields, empty ones left out. Raises Problem `invalid_request` naming the field."""
+    """A document out of a form's fields, empty ones left out. Raises Problem `invalid_request` naming the fields."""
     try:
         return schema.model_validate({name: value for name, value in values.items() if value != ""})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise Problem(
-            "invalid_request", where=Where(field=name), detail=f"{name}: {first['msg']}."
-        ) from error
+        raise Problem.together([_wrong_field(one) for one in error.errors(include_url=False)]) from error
+
+
+def _wrong_field(error: Mapping[str, Any]) -> Problem:
+    name = ".".join(str(part) for part in error["loc"])
+    return Problem("invalid_request", where=Where(field=name), detail=f"{name}: {said(error)}.")
 
 
 def render(
@@ -102,7 +104,7 @@ def problem_page(request: Request, problem: Problem) -> Response:
         return RedirectResponse(_login_address(request), 303)
     if partial:
         response = Response(status_code=problem.status)
-        _toast(response, problem.message, more=problem.cure, tone="bad")
+        _toast(response, " ".join(part.message for part in problem.parts), more=problem.cure, tone="bad")
         return response
     return render(request, "problem.html", status=problem.status, problem=problem)
 

@@ -9,6 +9,7 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tunery.schemas.words import shown
 from tunery.web import words
 from tunery.web.assets import asset
 
@@ -52,7 +53,11 @@ def environment() -> Environment:
         "hms",
         "number",
         "parameters",
+        "model_address",
+        "breakable",
+        "marked",
     ):
         made.filters[name] = getattr(words, name)
     made.filters["named"] = words.title
+    made.filters["setting"] = shown
     return made

@@ -1,7 +1,13 @@
 """How numbers, sizes and moments are put into words. It knows nothing of pages."""
 
+import re
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
+
 from tunery.core.clock import now_us, to_datetime
 
+_PARTS = re.compile(r"[^-_.@:/,]*[-_.@:/,]+|[^-_.@:/,]+")
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -94,6 +100,28 @@ def number(value: object) -> str:
 def parameters(billions: float | None) -> str:
     """Billions of parameters as `7B` or `3.4M`."""
     return "–" if billions is None else short(billions * 1e9)
+
+
+def model_address(name: str) -> str:
+    """The page of a model version: `orders:2` has its place on the page of `orders`."""
+    model, _, version = name.rpartition(":")
+    return f"/models/{quote(model, safe='')}#v{version}"
+
+
+def breakable(text: object) -> Markup:
+    """A name that a line may be broken in, after its signs and not within its words."""
+    return Markup("<wbr>").join(escape(part) for part in _PARTS.findall(str(text)))
+
+
+def marked(text: str, words: str) -> Markup:
+    """A text with every place marked where some words stand, whatever their capitals."""
+    if not words:
+        return escape(text)
+    parts = re.split(f"({re.escape(words)})", text, flags=re.IGNORECASE)
+    return Markup("").join(
+        Markup("<mark>{}</mark>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def title(name: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+import orjson
+from fastapi import APIRouter, Depends, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import StreamingResponse
@@ -13,37 +14,42 @@ from tunery.api.description import STREAM_ERRORS
 from tunery.api.paging import After, Limit, Offset, Rows, Version
 from tunery.api.session import Reading, Writing
 from tunery.api.uploads import Upload, receive_upload
-from tunery.schemas.base import Name, Schema
-from tunery.schemas.dataset import Dataset, DatasetVersion, RowPage
+from tunery.core.errors import Problem, Where
+from tunery.schemas.dataset import (
+    Dataset,
+    DatasetVersion,
+    ImportAgain,
+    ImportRequest,
+    Mended,
+    MendRequest,
+    QuarantinePage,
+    RowPage,
+)
 from tunery.schemas.project import Page
-from tunery.services import datasets
+from tunery.services import datasets, imports
 
 router = APIRouter(prefix="/datasets")
 _BLOCK = 2**16
 
 
-class ImportForm(Schema):
-    """The form of an import, beside its file."""
-
-    name: Name
-    """The dataset's name; one that exists gets a new version."""
-    format: str | None = None
-    """The file's format; none = recognised by content."""
-    accept_bad_rows: bool = False
-    """Import the usable rows even when others are not."""
-    publish: bool = True
-    """Publish the version when its import succeeds."""
-
-
-def _import_form(upload: Annotated[Upload, Depends(receive_upload, scope="function")]) -> ImportForm:
+def _import_form(upload: Annotated[Upload, Depends(receive_upload, scope="function")]) -> ImportRequest:
+    """The fields beside the file; those that hold several names are JSON."""
+    fields: dict[str, object] = {name: text for name, text in upload.fields.items() if text != ""}
+    for name in ("columns", "turns"):
+        if name in fields:
+            try:
+                fields[name] = orjson.loads(upload.fields[name])
+            except orjson.JSONDecodeError as error:
+                detail = f'{name}: write a JSON object, as in {{"instruction": "question"}}.'
+                raise Problem("invalid_request", where=Where(field=name), detail=detail) from error
     try:
-        return ImportForm.model_validate({name: text for name, text in upload.fields.items() if text != ""})
+        return ImportRequest.model_validate(fields)
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
 
 
 def _form_schema() -> dict[str, object]:
-    schema = ImportForm.model_json_schema()
+    schema = ImportRequest.model_json_schema()
     schema["properties"] = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
     schema["required"] = ["file", "name"]
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
@@ -52,18 +58,19 @@ def _form_schema() -> dict[str, object]:
 @router.post("", status_code=202, openapi_extra=_form_schema())
 def import_dataset(
     upload: Annotated[Upload, Depends(receive_upload, scope="function")],
-    form: Annotated[ImportForm, Depends(_import_form)],
+    form: Annotated[ImportRequest, Depends(_import_form)],
     ctx: Writing,
 ) -> Dataset:
-    """Send a file to become a dataset, or the next version of one. A task checks and imports it."""
-    return datasets.import_file(
+    """Send a file to become a dataset, or the next version of one. A task checks and imports it.
+
+    For large files, and for lines that break, send it in parts instead: POST /api/v1/uploads.
+    """
+    return imports.import_file(
         ctx,
         name=form.name,
         source=upload.path,
         filename=upload.filename or "",
-        format=form.format,
-        accept_bad_rows=form.accept_bad_rows,
-        publish=form.publish,
+        options=imports.like_before(ctx, form),
     )
 
 
@@ -117,6 +124,34 @@ def download_quarantine(ctx: Reading, dataset: str, version: Version) -> Streami
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     headers = {"Content-Disposition": disposition}
     return StreamingResponse(_blocks(file), media_type="application/jsonl", headers=headers)
+
+
+@router.get("/{dataset}/versions/{version}/quarantine/rows")
+def read_quarantine(
+    ctx: Reading,
+    dataset: str,
+    version: Version,
+    offset: Offset = 0,
+    limit: Rows = 20,
+    rule: Annotated[str | None, Query(max_length=64, description="Only rows that break this rule.")] = None,
+) -> QuarantinePage:
+    """The rows that can't be used, some at a time."""
+    return imports.read_quarantine(ctx, dataset, version, offset, limit, rule)
+
+
+@router.post("/{dataset}/versions/{version}/mend")
+def mend_rows(ctx: Writing, dataset: str, version: Version, body: MendRequest) -> Mended:
+    """Try mended rows; those that can be used now are kept for the next import of the file."""
+    return imports.mend(ctx, dataset, version, body.fixes)
+
+
+@router.post("/{dataset}/versions/{version}/import", status_code=202)
+def import_dataset_again(ctx: Writing, dataset: str, version: Version, body: ImportAgain) -> Dataset:
+    """Read the kept file of a version once more: without its bad rows, salvaged, as another format, or mended.
+
+    A failed import is done anew; from any other version the next one is made.
+    """
+    return imports.import_again(ctx, dataset, version, body)
 
 
 @router.post("/{dataset}/versions/{version}/publish")

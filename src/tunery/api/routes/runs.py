@@ -11,6 +11,7 @@ from tunery.api.paging import After, Limit
 from tunery.api.session import Reading, Writing
 from tunery.api.streams import EventStream, Followed, follow, followed_run
 from tunery.schemas.project import Page
+from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import (
     Checkpoint,
     MetricSeries,
@@ -30,6 +31,12 @@ router = APIRouter(prefix="/runs")
 def resolve_run(ctx: Reading, spec: RunSpec) -> ResolvedSpec:
     """What a spec would run with: every value and where it comes from. Nothing is started."""
     return runs.resolve(ctx, spec)
+
+
+@router.post("/preview")
+def preview_run(ctx: Reading, spec: RunSpec) -> RecipePreview:
+    """What a spec's data would come to: rows, characters, shares, tokens, leaks. Nothing is started."""
+    return runs.preview(ctx, spec)
 
 
 @router.post("", status_code=201, response_model=RunDetail)
@@ -54,6 +61,12 @@ def list_runs(
 def get_run(ctx: Reading, run: str) -> RunDetail:
     """One run with its frozen spec."""
     return runs.get_run(ctx, run)
+
+
+@router.get("/{run}/recipe")
+def get_run_recipe(ctx: Reading, run: str) -> RecipeReport:
+    """What the run's data came to, counted when its rows were laid out."""
+    return runs.recipe(ctx, run)
 
 
 @router.get("/{run}/events")

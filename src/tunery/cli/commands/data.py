@@ -1,14 +1,76 @@
 """Check files, bring them to the server as datasets, look at what is there."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunery.cli.output import Group, answer, clean, note, say, show_problem, size, table, wants_json, when
+from tunery.cli.cleaning import CLEANING
+from tunery.cli.data_insight import INSIGHT
+from tunery.cli.output import Group, answer, note, say, show_problem, size, table, wants_json, when
+from tunery.cli.rows_in_words import show_row
+
+if TYPE_CHECKING:
+    from tunery.schemas.dataset import DatasetVersion, FileOptions
 
 API_VERSION = 1
 _SHOWN = 10
+
+
+class _Pairs(click.ParamType):
+    """FIELD=COLUMN."""
+
+    name = "name=name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        left, sign, right = str(value).partition("=")
+        if not (left and sign and right):
+            self.fail(f"{value!r} isn't NAME=NAME, as in instruction=question", param, ctx)
+        return left, right
+
+
+def _file_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What may be said of a file, wherever one is read."""
+    for option in (
+        click.option("--salvage", is_flag=True, help="Take the whole rows of a JSON list that is cut off."),
+        click.option("--only-named", is_flag=True, help="Read the columns named by --column and no others."),
+        click.option(
+            "--turn",
+            "turns",
+            type=_Pairs(),
+            multiple=True,
+            help="How the file spells its turns: role=KEY, content=KEY, user=NAME, assistant=NAME …",
+        ),
+        click.option(
+            "--column",
+            "columns",
+            type=_Pairs(),
+            multiple=True,
+            help="Read a column as a field of the format: instruction=question. May be given several times.",
+        ),
+        click.option("--format", help="The file's format; recognised by content otherwise."),
+    ):
+        command = option(command)
+    return command
+
+
+def _said(format: str | None, columns: Any, turns: Any, only_named: bool, salvage: bool) -> "FileOptions":
+    from pydantic import ValidationError
+
+    from tunery.schemas.dataset import FileOptions
+
+    try:
+        return FileOptions(
+            format=format,
+            columns=dict(columns),
+            turns=dict(turns),
+            only_named=only_named,
+            salvage=salvage,
+        )
+    except ValidationError as error:
+        names = "role, content, user, assistant, system, tool, call"
+        raise click.BadParameter(f"before = stands one of {names}", param_hint="--turn") from error
 
 
 @click.group(cls=Group)
@@ -18,12 +80,19 @@ def command() -> None:
 
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", help="The file's format; recognised by content otherwise.")
+@_file_options
 @click.option(
     "--quarantine", type=click.Path(path_type=Path), help="Write the bad rows with their reasons here."
 )
-@click.option("--salvage", is_flag=True, help="Take the whole rows of a JSON list that is cut off.")
-def check(file: Path, format: str | None, quarantine: Path | None, salvage: bool) -> None:
+def check(
+    file: Path,
+    format: str | None,
+    columns: Any,
+    turns: Any,
+    only_named: bool,
+    salvage: bool,
+    quarantine: Path | None,
+) -> None:
     """Read every row of FILE and say what is wrong. No server is needed.
 
     Exit code: 0 every row can be used, 1 some can't, 2 the file can't be read as rows.
@@ -33,7 +102,7 @@ def check(file: Path, format: str | None, quarantine: Path | None, salvage: bool
 
     context = click.get_current_context()
     try:
-        report = check_with_progress(file, format, quarantine, salvage=salvage)
+        report = check_with_progress(file, _said(format, columns, turns, only_named, salvage), quarantine)
     except Problem as problem:
         show_problem(problem, as_json=wants_json())
         context.exit(2)
@@ -44,25 +113,165 @@ def check(file: Path, format: str | None, quarantine: Path | None, salvage: bool
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="The dataset's name; a known one gets its next version.")
-@click.option("--format", help="The file's format; recognised by content otherwise.")
+@_file_options
+@click.option("--as-before", is_flag=True, help="Format, columns and turns as in the newest version.")
 @click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
 @click.option("--draft", is_flag=True, help="Don't publish yet; drafts don't train.")
-def import_(file: Path, name: str, format: str | None, accept_bad_rows: bool, draft: bool) -> None:
-    """Send FILE to the server to become a dataset, and wait until it is one."""
-    from tunery.cli.reports import byte_progress, show_report
+@click.option("--member", help="Read this one file of a ZIP, whatever else the ZIP holds.")
+@click.option("--checksum", is_flag=True, help="Have the server compare the file's SHA-256.")
+def import_(
+    file: Path,
+    name: str,
+    format: str | None,
+    columns: Any,
+    turns: Any,
+    only_named: bool,
+    salvage: bool,
+    as_before: bool,
+    accept_bad_rows: bool,
+    draft: bool,
+    member: str | None,
+    checksum: bool,
+) -> None:
+    """Send FILE to the server to become a dataset, and wait until it is one.
+
+    Interrupted, it goes on where it was when you call it again.
+    """
+    from tunery.cli.reports import byte_progress
     from tunery.sdk.client import Client
 
+    said = _said(format, columns, turns, only_named, salvage)
     with Client() as client:
         with byte_progress("sending") as progress:
             made = client.datasets.create(
                 file,
                 name=name,
-                format=format,
+                **said.model_dump(exclude={"member"}),
+                member=member,
+                as_before=as_before,
                 accept_bad_rows=accept_bad_rows,
                 publish=not draft,
+                checksum=checksum,
                 progress=progress,
             )
-        version = client.datasets.wait(made.name)
+        _tell_end(client.datasets.wait(made.name))
+
+
+@command.command("import-llamafactory")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--only", multiple=True, help="Only this entry. May be given several times.")
+@click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
+@click.option("--draft", is_flag=True, help="Don't publish yet; drafts don't train.")
+def import_llamafactory(folder: Path, only: tuple[str, ...], accept_bad_rows: bool, draft: bool) -> None:
+    """Import the entries of a LLaMA-Factory dataset_info.json: FOLDER holds it and its files, or is a ZIP that does.
+
+    Exit code: 0 every entry is imported, 1 an import failed or an entry had to be skipped.
+    """
+    from tunery.cli.llamafactory import import_registry, show
+
+    found = import_registry(folder, only, accept_bad_rows=accept_bad_rows, publish=not draft)
+    answer(found, lambda: show(found))
+    click.get_current_context().exit(0 if found.whole else 1)
+
+
+@command.command("accept")
+@click.argument("name")
+@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+def accept(name: str, number: int | None) -> None:
+    """Import without the rows that were refused, from the file that was sent."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        client.datasets.accept(name, number)
+        _tell_end(client.datasets.wait(name))
+
+
+@command.command("fix")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--accept-bad-rows", is_flag=True, help="Leave out the rows that are bad still.")
+def fix(name: str, file: Path, number: int | None, accept_bad_rows: bool) -> None:
+    """Import again with FILE, a quarantine file in which you mended rows."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        client.datasets.fix(name, file, number, accept_bad_rows=accept_bad_rows or None)
+        _tell_end(client.datasets.wait(name))
+
+
+@command.command("reimport")
+@click.argument("name")
+@_file_options
+@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
+def reimport(
+    name: str,
+    format: str | None,
+    columns: Any,
+    turns: Any,
+    only_named: bool,
+    salvage: bool,
+    number: int | None,
+    accept_bad_rows: bool,
+) -> None:
+    """Read the file of an import again, as another format or with other columns. What isn't named stays as it was."""
+    from tunery.sdk.client import Client
+
+    said = _said(format, columns, turns, only_named, salvage)
+    with Client() as client:
+        client.datasets.import_again(
+            name,
+            number,
+            format=said.format,
+            columns=said.columns or None,
+            turns=said.turns or None,
+            only_named=said.only_named or None,
+            salvage=said.salvage or None,
+            accept_bad_rows=accept_bad_rows or None,
+        )
+        _tell_end(client.datasets.wait(name))
+
+
+@command.command("quarantine")
+@click.argument("name")
+@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to write the bad rows, as JSON lines.",
+)
+def quarantine(name: str, number: int | None, out: Path) -> None:
+    """The rows that can't be used, each with the reason; mend their `text` and give them to `data fix`."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        shown = number or client.datasets.versions(name)[0].version
+        content = client.datasets.quarantine(name, shown)
+    out.write_bytes(content)
+    count = content.count(b"\n")
+    answer({"path": str(out), "rows": count}, lambda: say(f"{count:,} rows in {out}"))
+
+
+@command.command("image")
+@click.argument("name")
+@click.argument("digest")
+@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write the image.")
+def image(name: str, digest: str, number: int | None, out: Path) -> None:
+    """Write an image that rows show; DIGEST is what `data show` names it by."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        shown = number or client.datasets.versions(name)[0].version
+        content = client.datasets.image(name, shown, digest)
+    out.write_bytes(content)
+    answer({"path": str(out), "bytes": len(content)}, lambda: say(f"{size(len(content))} in {out}"))
+
+
+def _tell_end(version: "DatasetVersion") -> None:
+    from tunery.cli.reports import show_report
 
     def people() -> None:
         if version.report is not None:
@@ -84,12 +293,12 @@ def list_(limit: int, after: str | None) -> None:
 
     def people() -> None:
         rows = [
-            (d.name, d.format, v.version, v.state, v.rows, size(v.bytes), when(d.created))
+            (f"{d.name}@{v.version}", d.format, v.state, v.rows, size(v.bytes), when(d.created))
             if (v := d.latest)
-            else (d.name, d.format, None, None, None, None, when(d.created))
+            else (d.name, d.format, None, None, None, when(d.created))
             for d in page.data
         ]
-        table(["name", "format", "version", "state", "rows", "size", "created"], rows)
+        table(["newest version", "format", "state", "rows", "size", "created"], rows)
         if page.has_more:
             note(f"More: tunery data list --after {page.data[-1].id}")
 
@@ -104,9 +313,11 @@ def list_(limit: int, after: str | None) -> None:
 )
 @click.option("--offset", type=click.IntRange(0), default=0, help="The first row to show.")
 def show(name: str, number: int | None, count: int, offset: int) -> None:
-    """A dataset: its versions, and some rows as the training sees them."""
+    """The dataset NAME, or its version `NAME@2`: all versions, and some rows as the training sees them."""
     from tunery.sdk.client import Client
 
+    name, _, at = name.partition("@")
+    number = number or (int(at) if at.isdecimal() else None)
     with Client() as client:
         versions = client.datasets.versions(name)
         chosen = number or next((v.version for v in versions if v.state in ("published", "draft")), None)
@@ -116,26 +327,17 @@ def show(name: str, number: int | None, count: int, offset: int) -> None:
         columns = ["version", "state", "rows", "characters", "size", "created"]
         table(
             columns,
-            [(v.version, v.state, v.rows, v.characters, size(v.bytes), when(v.created)) for v in versions],
+            [
+                (f"{v.dataset}@{v.version}", v.state, v.rows, v.characters, size(v.bytes), when(v.created))
+                for v in versions
+            ],
         )
         for index, row in enumerate(page.rows if page else [], start=offset + 1):
             say("")
-            _show_row(index, row)
+            show_row(index, row)
 
     answer({"versions": versions, "rows": page}, people)
 
 
-def _show_row(index: int, row: dict[str, Any]) -> None:
-    if row.get("kind") == "text":
-        say(f"{index}  {row['text']}")
-        return
-    for message in row.get("messages", []):
-        say(f"{index}  {message['role']}: {_text(message)}")
-    for place, found in enumerate(row.get("answers", []), start=1):
-        say(f"{index}  answer {place}: {_text(found)}")
-    if "label" in row:
-        say(f"{index}  the answer is {'wanted' if row['label'] else 'not wanted'}")
-
-
-def _text(message: dict[str, Any]) -> str:
-    return clean("".join(part.get("text", "") for part in message["content"]))
+for each in (*INSIGHT, *CLEANING):
+    command.add_command(each)

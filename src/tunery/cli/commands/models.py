@@ -1,10 +1,14 @@
 """Base models to start from, and the models that runs published."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tunery.cli.output import Group, answer, say, size, table, when
+from tunery.cli.output import Group, answer, number, say, size, table, when
+
+if TYPE_CHECKING:
+    from tunery.schemas.model import ModelVersion
 
 API_VERSION = 1
 
@@ -42,37 +46,32 @@ def list_(base: bool, limit: int, after: str | None) -> None:
             return
         page = client.models.list(limit, after)
     shown = [
-        (m.name, v.version, v.kind, v.base_model, size(v.bytes), when(v.created))
+        (f"{m.name}:{v.version}", v.kind, v.base_model, size(v.bytes), when(v.created))
         if (v := m.latest)
-        else (m.name, None, None, None, None, when(m.created))
+        else (m.name, None, None, None, when(m.created))
         for m in page.data
     ]
-    answer(page, lambda: table(["name", "version", "kind", "base", "size", "created"], shown))
+    answer(page, lambda: table(["newest version", "kind", "base", "size", "created"], shown))
 
 
 @command.command("show")
 @click.argument("model")
 def show(model: str) -> None:
-    """The versions of a model, with what each came from."""
+    """The versions of MODEL, or the one that `name:2` means, with what each came from."""
+    from tunery.core.errors import Problem
     from tunery.sdk.client import Client
 
+    name, _, number = model.partition(":")
     with Client() as client:
-        versions = client.models.versions(model)
-    rows = [
-        (
-            v.version,
-            v.kind,
-            v.base_model,
-            v.run,
-            v.step,
-            ", ".join(v.dataset_versions),
-            v.evaluation,
-            when(v.created),
-        )
-        for v in versions
-    ]
-    columns = ["version", "kind", "base", "run", "step", "data", "evaluation", "created"]
-    answer(versions, lambda: table(columns, rows))
+        versions = [one for one in client.models.versions(name) if number in ("", str(one.version))]
+    if not versions:
+        raise Problem("not_found", noun="version", name=model, list=f"tunery models show {name}")
+
+    def people() -> None:
+        for version in versions:
+            _show_version(version)
+
+    answer(versions, people)
 
 
 @command.command("add")
@@ -100,3 +99,17 @@ def publish(run: str, name: str | None, step: int | None) -> None:
         task = client.models.publish(run, name=name, step=step)
         model = client.runs.get(run).model
     answer({"task": task, "model": model}, lambda: say(f"Published as {model or name}."))
+
+
+def _show_version(version: "ModelVersion") -> None:
+    kind = "adapter on" if version.kind == "adapter" else "full weights from"
+    made = f"{kind} {version.base_model}, {size(version.bytes)}, {when(version.created)}"
+    say(f"{version.model}:{version.version}  {made}")
+    say(f"    learnt from {', '.join(version.dataset_versions)}")
+    say(f"    by the run {version.run}, step {version.step:,}")
+    say(f"    licence {version.licence or 'not stated'}, content {version.content_hash[:16]}")
+    scores = version.scores or {}
+    for name, tuned in scores.get("tuned", {}).items():
+        base = scores.get("base", {}).get(name)
+        before = f"{number(base['mean'])} → " if base else ""
+        say(f"    {name} {before}{number(tuned['mean'])} on {tuned['rows']:,} held-out rows")

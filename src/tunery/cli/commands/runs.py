@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
+from tunery.cli.runs_in_words import outlook, progress, run_name, waits
 
 API_VERSION = 1
+_ORIGINS = {"user": "you", "recommended": "recommended", "template": "template", "default": "default"}
 
 
 @click.group(cls=Group)
@@ -27,13 +29,13 @@ def create(spec: Path, follow: bool, dry_run: bool) -> None:
     with Client() as client:
         if dry_run:
             resolved = client.runs.resolve(spec)
-            answer(resolved, lambda: _show_settings(resolved))
+            answer(resolved, lambda: _show_plan(resolved))
             return
         run = client.runs.create(spec)
         if follow:
             follow_run(client, run.id)
         else:
-            answer(run, lambda: say(f"{run.name} run {run.number} is {run.state}: {run.id}"))
+            answer(run, lambda: say(f"{run_name(run)} is {run.state} ({run.id}). {waits(run)}".strip()))
 
 
 @command.command("list")
@@ -50,18 +52,10 @@ def list_(state: str | None, name: str | None, limit: int, after: str | None) ->
 
     def people() -> None:
         rows = [
-            (
-                run.id,
-                run.name,
-                run.number,
-                run.state,
-                _progress(run),
-                number(run.progress.loss),
-                when(run.created),
-            )
+            (run_name(run), run.state, progress(run), number(run.progress.loss), when(run.created))
             for run in page.data
         ]
-        table(["id", "name", "run", "state", "step", "loss", "created"], rows)
+        table(["run", "state", "progress", "loss", "created"], rows)
         if page.has_more:
             note(f"More: tunery runs list --after {page.data[-1].id}")
 
@@ -71,18 +65,24 @@ def list_(state: str | None, name: str | None, limit: int, after: str | None) ->
 @command.command("show")
 @click.argument("run")
 def show(run: str) -> None:
-    """One run: state, stages, settings and where each came from."""
+    """One run: state, stages, settings and where each came from.
+
+    RUN is an id, a name (its newest run) or `name #2`.
+    """
     from tunery.sdk.client import Client
 
     with Client() as client:
         found = client.runs.get(run)
 
     def people() -> None:
-        say(f"{found.name} run {found.number} ({found.id}): {found.state}, step {_progress(found)}")
+        say(f"{run_name(found)} ({found.id}): {found.state}, {progress(found)}")
+        if found.waiting:
+            say(found.waiting.message)
         if found.reason:
             from tunery.core.errors import Problem
 
-            say(str(Problem.from_dict(found.reason)))
+            reason = Problem.from_dict(found.reason)
+            say(f"{reason.message} {reason.cli_cure}")
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
         if found.model:
             say(f"Published as {found.model}")
@@ -134,7 +134,7 @@ def _verb(name: str, help: str) -> None:
 
         with Client() as client:
             asked = getattr(client.runs, name)(run)
-        answer(asked, lambda: say(f"{asked.name} run {asked.number} is {asked.state}; {name} was asked."))
+        answer(asked, lambda: say(f"{run_name(asked)} is {asked.state}; {name} was asked."))
 
 
 _verb("stop", "Finish now and keep the model so far.")
@@ -143,15 +143,19 @@ _verb("resume", "Go on with a paused run.")
 _verb("cancel", "End at once; nothing is kept.")
 
 
-def _progress(run: Any) -> str:
-    return f"{run.progress.step}/{run.progress.steps}" if run.progress.steps else str(run.progress.step)
+def _show_plan(resolved: Any) -> None:
+    for line in outlook(resolved):
+        say(line)
+    _show_settings(resolved)
 
 
 def _show_settings(resolved: Any) -> None:
+    from tunery.schemas.words import shown
+
     settings = resolved.spec.settings
     table(
         ["setting", "value", "from"],
-        [(name, settings.get(name), origin) for name, origin in resolved.origins.items()],
+        [(name, shown(settings.get(name)), _ORIGINS[origin]) for name, origin in resolved.origins.items()],
     )
     for line in resolved.notes:
         say(f"Note: {line}")

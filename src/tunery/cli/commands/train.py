@@ -18,6 +18,7 @@ API_VERSION = 1
 @click.option("--seed", type=click.IntRange(0), help="The setting seed.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; one gives bit-exact repetition.")
 @click.option("--accept-bad-rows", is_flag=True, help="Train on the usable rows even if others are not.")
+@click.option("--dry-run", is_flag=True, help="Only tell what the data comes to; train nothing.")
 @click.option("--server", is_flag=True, help="Submit to the server and watch the run there.")
 def command(
     spec: Path | None,
@@ -27,6 +28,7 @@ def command(
     seed: int | None,
     threads: int | None,
     accept_bad_rows: bool,
+    dry_run: bool,
     server: bool,
 ) -> None:
     """Train as SPEC, a YAML file, says; relative paths in it count from its folder.
@@ -41,7 +43,12 @@ def command(
         if resume or out or accept_bad_rows:
             raise click.UsageError("--out, --resume and --accept-bad-rows are for training without a server.")
         assert spec is not None
-        _on_server(spec, steps, seed, threads)
+        _on_server(spec, steps, seed, threads, dry_run=dry_run)
+        return
+    if dry_run:
+        if spec is None:
+            raise click.UsageError("--dry-run is for a SPEC; a run that has begun has its rows.")
+        _preview_here(spec, accept_bad_rows, (steps, seed, threads))
         return
     _here(spec, out, resume, accept_bad_rows, (steps, seed, threads))
 
@@ -74,15 +81,37 @@ def _here(
         click.get_current_context().exit(130)
 
 
-def _on_server(file: Path, steps: int | None, seed: int | None, threads: int | None) -> None:
+def _preview_here(
+    file: Path, accept_bad_rows: bool, changes: tuple[int | None, int | None, int | None]
+) -> None:
+    from tunery.cli.local_preview import preview
+    from tunery.cli.local_spec import read_local_spec
+    from tunery.cli.recipes import show_preview
+    from tunery.schemas.run import RunSpec
+
+    read = read_local_spec(file)
+    spec = RunSpec.model_validate(_changed(read.model_dump(exclude_unset=True), *changes))
+    found = preview(spec, accept_bad_rows=accept_bad_rows)
+    answer(found, lambda: show_preview(found))
+
+
+def _on_server(
+    file: Path, steps: int | None, seed: int | None, threads: int | None, *, dry_run: bool
+) -> None:
     from tunery.cli.follow import follow_run
+    from tunery.cli.recipes import show_preview
+    from tunery.cli.runs_in_words import run_name
     from tunery.sdk.client import Client
     from tunery.sdk.spec import read_yaml
 
     with Client() as client:
+        if dry_run:
+            found = client.runs.preview(_changed(read_yaml(file), steps, seed, threads))
+            answer(found, lambda: show_preview(found))
+            return
         run = client.runs.create(_changed(read_yaml(file), steps, seed, threads))
         if not wants_json():
-            note(f"{run.name} run {run.number}: {run.id}")
+            note(f"{run_name(run)}: {run.id}")
         follow_run(client, run.id)
 
 

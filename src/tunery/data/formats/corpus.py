@@ -1,8 +1,7 @@
 """Corpus: `{text}`, or a plain text file, which is one row."""
 
-from typing import Any
-
 from tunery.data.fields import as_object, blank, text_of
+from tunery.data.pictures import FIELDS, is_picture
 from tunery.data.quick import Quick
 from tunery.data.rows import Row, RowError, Text
 from tunery.schemas.dataset import RowKind
@@ -20,6 +19,8 @@ def recognise(record: object) -> str | None:
         return None
     if any(isinstance(value, list | dict) for value in record.values()) or "label" in record:
         return None
+    if any(isinstance(record.get(name), str) and is_picture(record[name]) for name in (*FIELDS, "file_name")):
+        return None
     return "records have the field text"
 
 
@@ -31,8 +32,4 @@ def read(record: object) -> Row:
     return Text(text)
 
 
-def _plain(record: Any) -> tuple[Row, int]:
-    return read({"text": record.text}), 4
-
-
-QUICK = Quick(needed={"text": str}, optional={}, build=_plain)
+QUICK = Quick({"text": "text"})

@@ -4,6 +4,7 @@ from typing import Any
 
 from tunery.data.asked import LISTS, asked_in
 from tunery.data.fields import as_object, text_of
+from tunery.data.pictures import images_in, place_images
 from tunery.data.rows import Labelled, Row, RowError
 from tunery.data.turns import conversation
 from tunery.schemas.dataset import RowKind
@@ -35,12 +36,12 @@ def read(record: object) -> Row:
     """Translate one record. Raises RowError."""
     fields = as_object(record)
     label = _label(fields)
-    turns, name = asked_in(fields)
+    turns, name, ahead = asked_in(fields)
     if name not in LISTS:
         answer = next((answer for answer in _ANSWERS if answer in fields), "completion")
         turns.append(("assistant", text_of(fields, answer)))
-    talk = conversation(turns, name, fields.get("tools"))
-    return Labelled(talk.messages, label, talk.tools)
+    talk = conversation(turns, name, fields.get("tools"), ahead=ahead)
+    return Labelled(place_images(talk.messages, images_in(fields), name), label, talk.tools)
 
 
 def _label(fields: dict[str, Any]) -> bool:

@@ -32,4 +32,14 @@ def quick_of(format: Format) -> Quick | None:
     return getattr(format, "QUICK", None)
 
 
+def holds_images(format: Format) -> bool:
+    """Whether every row of a format holds images; such a format says so as `IMAGES`."""
+    return getattr(format, "IMAGES", False)
+
+
+def most_rows(format: Format) -> int | None:
+    """So many rows at most are kept of a file, drawn at random; a format that has a limit says it as `MOST_ROWS`."""
+    return getattr(format, "MOST_ROWS", None)
+
+
 FORMATS: Point[Format] = Point("tunery.data.formats", "data format", api_version=1)

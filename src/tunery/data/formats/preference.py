@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from tunery.data.asked import LISTS, Turn, answer_of, asked_in, turns_of
+from tunery.data.asked import LISTS, Asked, answer_of, asked_in
 from tunery.data.fields import as_object
-from tunery.data.rows import Message, Preference, Row, RowError
+from tunery.data.pictures import images_in, place_images
+from tunery.data.rows import Preference, Row, RowError
+from tunery.data.spelling import turns_of
 from tunery.data.turns import conversation
 from tunery.schemas.dataset import RowKind
 
@@ -12,7 +14,7 @@ API_VERSION = 1
 TITLE = "Preference"
 HELP = (
     "A question with a chosen and a rejected answer: conversations, messages, prompt or instruction, then chosen and "
-    "rejected as text or turns; or a list answers, best first."
+    "rejected as text or turns; or a list answers, best first. The question may hold images."
 )
 ROW_KIND: RowKind = "preference"
 EXAMPLE = '{"prompt": "Say hello in French.", "chosen": "Bonjour !", "rejected": "Hello!"}'
@@ -37,19 +39,20 @@ def read(record: object) -> Row:
     fields = as_object(record)
     ranked = next((name for name in _RANKED if isinstance(fields.get(name), list)), None)
     if ranked is None and _is_two_talks(fields):
-        asked, name, answers = _two_talks(fields)
+        asked, answers = _two_talks(fields)
     else:
         answers = _answers(fields, ranked)
-        asked, name = asked_in(fields)
+        asked = asked_in(fields)
     if len(set(answers)) < len(answers):
         fix = "Two answers are the same; leave the row out, or keep one of them."
         raise RowError("same_answers", fix, field=ranked or "rejected")
-    talks = [conversation([*asked, ("assistant", answer)], name, fields.get("tools")) for answer in answers]
-    return Preference(talks[0].messages[:-1], _last(talks), talks[0].tools)
-
-
-def _last(talks: list[Any]) -> tuple[Message, ...]:
-    return tuple(talk.messages[-1] for talk in talks)
+    tools = fields.get("tools")
+    talks = [
+        conversation([*asked.turns, ("assistant", answer)], asked.name, tools, ahead=asked.ahead)
+        for answer in answers
+    ]
+    messages = place_images(talks[0].messages[:-1], images_in(fields), asked.name)
+    return Preference(messages, tuple(talk.messages[-1] for talk in talks), talks[0].tools)
 
 
 def _answers(fields: dict[str, Any], ranked: str | None) -> list[str]:
@@ -83,15 +86,16 @@ def _is_two_talks(fields: dict[str, Any]) -> bool:
     return all(isinstance(talk, list) and len(talk) > 1 for talk in both)
 
 
-def _two_talks(fields: dict[str, Any]) -> tuple[list[Turn], str, list[str]]:
+def _two_talks(fields: dict[str, Any]) -> tuple[Asked, list[str]]:
     chosen, rejected = (turns_of(fields[name], name) for name in _PAIR)
     if chosen[:-1] != rejected[:-1]:
         fix = "Let `chosen` and `rejected` be the same up to the last answer."
         raise RowError("different_questions", fix, field="rejected")
+    answers: list[str] = []
     for name, talk in zip(_PAIR, (chosen, rejected), strict=True):
-        if talk[-1][0] != "assistant":
-            raise RowError(
-                "no_answer_at_end", "End both with the assistant's answer.", field=name, found=talk[-1][0]
-            )
-        _not_empty(talk[-1][1], name)
-    return chosen[:-1], "chosen", [chosen[-1][1], rejected[-1][1]]
+        role, answer = talk[-1]
+        if role != "assistant" or not isinstance(answer, str):
+            fix = "End both with the assistant's answer."
+            raise RowError("no_answer_at_end", fix, field=name, found=role)
+        answers.append(_not_empty(answer, name))
+    return Asked(chosen[:-1], "chosen", 0), answers

@@ -1,6 +1,7 @@
 """Prompt and completion: one question with its answer, as two texts; an optional `system`."""
 
 from tunery.data.fields import as_object, blank, text_of
+from tunery.data.pictures import names_images, refuse_images
 from tunery.data.rows import Conversation, Message, Row, RowError
 from tunery.schemas.dataset import RowKind
 
@@ -11,12 +12,12 @@ ROW_KIND: RowKind = "conversation"
 EXAMPLE = '{"prompt": "What is the capital of Peru?", "completion": "Lima."}'
 
 _ANSWERS = ("completion", "response")
-_OTHER_FORMATS = ("chosen", "rejected", "label", "image", "image_path", "images")
+_OTHER_FORMATS = ("chosen", "rejected", "label")
 
 
 def recognise(record: object) -> str | None:
     """Why the record looks like this format; None when it doesn't."""
-    if not isinstance(record, dict) or any(name in record for name in _OTHER_FORMATS):
+    if not isinstance(record, dict) or any(name in record for name in _OTHER_FORMATS) or names_images(record):
         return None
     answer = next((name for name in _ANSWERS if isinstance(record.get(name), str)), None)
     if answer and isinstance(record.get("prompt"), str):
@@ -27,6 +28,7 @@ def recognise(record: object) -> str | None:
 def read(record: object) -> Row:
     """Translate one record. Raises RowError."""
     fields = as_object(record)
+    refuse_images(fields)
     prompt = text_of(fields, "prompt")
     name = next((name for name in _ANSWERS if name in fields), _ANSWERS[0])
     answer = text_of(fields, name)

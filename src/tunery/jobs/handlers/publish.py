@@ -50,6 +50,8 @@ def work(work: Work) -> None:
         if want != "run":
             _leave_off(connection, claim, want)
         else:
+            if made is not None:
+                _refuse_second_name(connection, made, _name(claim, row))
             if made is None:
                 assert copied is not None
                 made, copied = copied, None
@@ -67,6 +69,22 @@ def _version_of(connection: Connection, row: Row[Any], step: int) -> str | None:
     """The version that was made of this run's model at a step."""
     same = (model_version.c.run_id == row.id) & (model_version.c.step == step)
     return connection.scalar(select(model_version.c.id).where(same))
+
+
+def _name(claim: Claim, row: Row[Any]) -> str:
+    """The model's name."""
+    return claim.payload.get("name") or row.resolved["spec"]["publish"]["name"] or row.name
+
+
+def _refuse_second_name(connection: Connection, version: str, wanted: str) -> None:
+    """One state of one run is one version; another publishing may have given it another name meanwhile."""
+    found = connection.execute(
+        select(model.c.name, model_version.c.version, model_version.c.step)
+        .join(model, model.c.id == model_version.c.model_id)
+        .where(model_version.c.id == version)
+    ).one()
+    if found.name != wanted:
+        raise Problem("already_published", step=found.step, model=f"{found.name}:{found.version}")
 
 
 def _leave_off(connection: Connection, claim: Claim, want: Want) -> None:
@@ -121,7 +139,7 @@ def _copy(work: Work, source: Path) -> str:
 def _point_to(connection: Connection, claim: Claim, row: Row[Any], id: str, step: int, work: Work) -> None:
     """Insert the version and move the pointer, in the transaction that ends the task."""
     resolved = ResolvedSpec.model_validate(row.resolved)
-    name = claim.payload.get("name") or resolved.spec.publish.name or row.name
+    name = _name(claim, row)
     folder = DataFolder(work.settings.folder).models / id
     found = connection.execute(
         select(model).where(model.c.project_id == claim.project, model.c.name == name).with_for_update()
@@ -145,8 +163,9 @@ def _point_to(connection: Connection, claim: Claim, row: Row[Any], id: str, step
             run_id=row.id,
             step=step,
             lineage={
-                "datasets": [f"{ref.dataset}@{ref.version}" for ref in resolved.spec.data.train],
+                "datasets": resolved.spec.data.learnt_from,
                 "hashes": resolved.data_hashes,
+                "recipe": resolved.recipe_hash,
             },
             evaluation_id=row.evaluation_id,
             content_hash=hash_folder(folder),

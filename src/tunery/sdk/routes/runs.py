@@ -7,6 +7,7 @@ from typing import Any
 
 from tunery.core.errors import Problem
 from tunery.schemas.project import Page
+from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.spec import SpecLike, to_spec
@@ -19,6 +20,8 @@ _RUN = as_json(Run)
 _DETAIL = as_json(RunDetail)
 _RUNS = as_json(Page[Run])
 _RESOLVED = as_json(ResolvedSpec)
+_PREVIEW = as_json(RecipePreview)
+_RECIPE = as_json(RecipeReport)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
@@ -32,6 +35,16 @@ def _sent(spec: SpecLike) -> dict[str, Any]:
 def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
     """What a spec would run with: every value and where it comes from. Nothing is started."""
     return Call("POST", "/api/v1/runs/resolve", _RESOLVED, body=_sent(spec), safe=True)
+
+
+def preview(spec: SpecLike) -> Call[RecipePreview]:
+    """What a spec's data would come to: rows, characters, shares, tokens, leaks. Nothing is started."""
+    return Call("POST", "/api/v1/runs/preview", _PREVIEW, body=_sent(spec), safe=True)
+
+
+def recipe(run: str) -> Call[RecipeReport]:
+    """What a run's data came to, counted when its rows were laid out."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/recipe", _RECIPE)
 
 
 def create(spec: SpecLike, *, idempotency_key: str | None = None) -> Call[RunDetail]:
@@ -138,6 +151,8 @@ class Runs(Resource[S]):
     """Runs: resolve, start, watch, steer."""
 
     resolve = endpoint(resolve)
+    preview = endpoint(preview)
+    recipe = endpoint(recipe)
     create = endpoint(create)
     list = endpoint(list_)
     get = endpoint(get)

@@ -38,12 +38,18 @@ def metrics() -> Call[list[ExtensionInfo]]:
     return Call("GET", "/api/v1/metrics", _EXTENSIONS)
 
 
+def cleaning_steps() -> Call[list[ExtensionInfo]]:
+    """Steps of cleaning with their settings."""
+    return Call("GET", "/api/v1/cleaning-steps", _EXTENSIONS)
+
+
 class Extensions(Resource[S]):
     """What the server can do."""
 
     methods = endpoint(methods)
     formats = endpoint(formats)
     metrics = endpoint(metrics)
+    cleaning_steps = endpoint(cleaning_steps)
 
 
 def list_tokens() -> Call[list[Token]]:

@@ -9,17 +9,25 @@ from starlette.responses import Response, StreamingResponse
 from tunery.core.errors import Problem
 from tunery.schemas.dataset import Dataset, DatasetVersion
 from tunery.schemas.task import Task
-from tunery.services import datasets, extensions, tasks
+from tunery.services import datasets, extensions, tasks, uploads
 from tunery.services.context import Context
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, room
+from tunery.web.rooms.dataset_findings import comparison_values, statistics_values
+from tunery.web.rooms.dataset_rows import PAGE, Asked, rows_values, seen_values
+from tunery.web.rooms.imports import report_values
 
-NAV = Nav(1, "Datasets", "/datasets", "data")
+NAV = Nav(1, "Datasets", "/datasets", "data", also=("/connections",))
 router = room()
-_PAGE = 10
 _LIST = 50
 
-Tab = Literal["rows", "report", "versions"]
+Tab = Literal["rows", "statistics", "seen", "compare", "report", "versions"]
+_VIEWS = {
+    "rows": rows_values,
+    "seen": seen_values,
+    "statistics": statistics_values,
+    "compare": comparison_values,
+}
 
 
 @router.get("/datasets")
@@ -32,9 +40,19 @@ def overview(visit: Visitor, after: str | None = None) -> Response:
 
 @router.get("/datasets/new")
 def new(visit: Visitor, name: str = "") -> Response:
-    """The upload."""
-    limit = visit.request.app.state.tunery.settings.max_upload_bytes
-    return visit.page("dataset_new.html", formats=extensions.formats(), limit=limit, name=name)
+    """The upload. For a known dataset the names its newest version was read with are offered."""
+    server = visit.request.app.state.tunery
+    with visit.reading() as ctx:
+        waiting = uploads.list_uploads(ctx, server.writers, fingerprint=None).data
+        before = datasets.find_dataset(ctx, name) and datasets.get_version(ctx, name).options
+    return visit.page(
+        "dataset_new.html",
+        formats=extensions.formats(),
+        limit=server.settings.max_upload_bytes,
+        name=name,
+        waiting=waiting,
+        before=before,
+    )
 
 
 @router.get("/datasets/{dataset}")
@@ -44,24 +62,29 @@ def one(
     tab: Tab | None = None,
     version: Annotated[int | None, Query(ge=1)] = None,
     offset: Annotated[int, Query(ge=0)] = 0,
+    rule: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """One dataset, at one of its versions."""
+    asked = Asked.of(visit.request.query_params)
     with visit.reading() as ctx:
         found = datasets.get_dataset(ctx, dataset)
         shown = _shown(ctx, found, version)
         bad = bool(shown and shown.report and shown.report.rows_rejected)
-        tab = tab or ("report" if bad or (shown and shown.state == "failed") else "rows")
+        cleaned = bool(shown and shown.cleaning and shown.state == "draft")
+        tab = tab or ("report" if bad or cleaned or (shown and shown.state == "failed") else "rows")
         values = {
             "dataset": found,
             "shown": shown,
             "tab": tab,
-            "size": _PAGE,
+            "size": PAGE,
             "versions": datasets.list_versions(ctx, found.id),
             "task": _task(ctx, found),
-            "rows": None,
+            "asked": asked,
         }
-        if tab == "rows" and shown and shown.state in ("draft", "published"):
-            values["rows"] = datasets.read_rows(ctx, found.id, shown.version, offset, _PAGE)
+        if shown and shown.state in ("draft", "published") and tab in _VIEWS:
+            values |= _VIEWS[tab](ctx, found.id, shown, asked)
+        if tab == "report" and shown:
+            values |= report_values(ctx, found.id, shown.version, offset, rule)
     return visit.page("dataset.html", problem=_failure(shown), **values)
 
 

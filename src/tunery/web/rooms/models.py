@@ -6,7 +6,7 @@ from fastapi import Form
 from starlette.responses import Response
 
 from tunery.schemas.model import AddBaseModel
-from tunery.services import base_models, models
+from tunery.services import base_models, extensions, models, runs
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
 
@@ -53,4 +53,7 @@ def one(visit: Visitor, model: str) -> Response:
     with visit.reading() as ctx:
         found = models.get_model(ctx, model)
         versions = models.list_versions(ctx, model)
-    return visit.page("model.html", model=found, versions=versions)
+        came_from = {version.run: runs.get_run(ctx, version.run) for version in versions}
+        metrics = {info.name: info for info in extensions.metrics()}
+    names = {id: f"{run.name} #{run.number}" for id, run in came_from.items()}
+    return visit.page("model.html", model=found, versions=versions, run_names=names, metrics=metrics)

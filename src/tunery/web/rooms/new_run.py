@@ -1,14 +1,14 @@
 """The form of a new run, made from RunSpec and the settings of each method. It sends what the API takes."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.responses import Response
 
 from tunery.schemas.run import RunSpec
-from tunery.services import base_models, datasets, demo, extensions, runs
+from tunery.services import base_models, datasets, demo, extensions, pipelines, runs
 from tunery.services.context import Context
+from tunery.services.resolve import as_written
 from tunery.starter.place import MODEL_NAME
 from tunery.web.page import Visitor, room
 
@@ -38,16 +38,19 @@ def form(
     dataset: str | None = None,
     base: str | None = None,
     clone: str | None = None,
+    pipeline: str | None = None,
     with_demo: Annotated[bool, Query(alias="demo")] = False,
 ) -> Response:
-    """An empty form, one for a dataset or base model, the demo's, or an earlier run's."""
+    """An empty form, one for a dataset or base model, the demo's, an earlier run's, or a pipeline's."""
     with visit.reading() as ctx:
-        spec, title = _begin(ctx, dataset, base, clone, with_demo)
+        spec, title = _begin(ctx, dataset, base, clone, pipeline, with_demo)
         values = {
             "bases": [entry for entry in base_models.list_base_models(ctx) if entry.available],
             "datasets": datasets.list_datasets(ctx, _MOST, None).data,
         }
-    methods = extensions.methods()
+    methods = sorted(
+        extensions.methods(), key=lambda info: info.name != RunSpec.model_fields["method"].default
+    )
     return visit.page(
         "run_new.html",
         title=title,
@@ -59,6 +62,7 @@ def form(
             "spec": spec,
             "methods": {info.name: info.model_dump(mode="json") for info in methods},
             "groups": GROUPS,
+            "characters": {one.name: one.latest.characters for one in values["datasets"] if one.latest},
             "rowKinds": {one.name: one.latest.row_kind for one in values["datasets"] if one.latest},
         },
         **values,
@@ -66,11 +70,20 @@ def form(
 
 
 def _begin(
-    ctx: Context, dataset: str | None, base: str | None, clone: str | None, with_demo: bool
+    ctx: Context,
+    dataset: str | None,
+    base: str | None,
+    clone: str | None,
+    pipeline: str | None,
+    with_demo: bool,
 ) -> tuple[dict[str, Any], str]:
     if clone is not None:
         run = runs.get_run(ctx, clone)
-        return _as_written(run.resolved.spec, run.resolved.origins), f"New run like {run.name} #{run.number}"
+        return as_written(run.resolved), f"New run like {run.name} #{run.number}"
+    if pipeline is not None:
+        kept = pipelines.get_pipeline(ctx, pipeline)
+        written = kept.spec.model_dump(mode="json", exclude_unset=True, exclude={"trigger"})
+        return written, f"New run as in {kept.name}@{kept.version}"
     if with_demo:
         return _DEMO, "Try it: the sample and the starter model"
     spec: dict[str, Any] = {}
@@ -79,12 +92,3 @@ def _begin(
     if base is not None:
         spec["base_model"] = base
     return spec, "New run"
-
-
-def _as_written(spec: RunSpec, origins: Mapping[str, str]) -> dict[str, Any]:
-    """A frozen spec as a person would write it: only the settings that someone chose."""
-    written = spec.model_dump(mode="json", exclude_defaults=True)
-    written["settings"] = {
-        name: value for name, value in spec.settings.items() if origins.get(name) == "user"
-    }
-    return written

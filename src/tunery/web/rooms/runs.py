@@ -1,19 +1,22 @@
 """Runs: the list, and one run with its curves, log, events, evaluation and settings."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import Form, Query
 from starlette.responses import Response
 
 from tunery.core.errors import Problem
+from tunery.methods.point import METHODS, writes_text
 from tunery.schemas.model import PublishRequest
 from tunery.schemas.run import RunDetail, RunState
+from tunery.schemas.settings import Origin, missing_for
 from tunery.services import evaluations, extensions, models, runs, tasks
 from tunery.services.context import Context
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
+from tunery.web.words import model_address
 
-NAV = Nav(2, "Runs", "/runs", "run")
+NAV = Nav(2, "Runs", "/runs", "run", also=("/pipelines",))
 router = room()
 _LIST = 25
 _ROWS = 8
@@ -27,7 +30,6 @@ _SAID: dict[Verb, str] = {
     "resume": "Resuming from the newest checkpoint.",
     "cancel": "Cancelling.",
 }
-_LEARNT_WELL = ("succeeded", "stopped")
 
 
 @router.get("/runs")
@@ -57,6 +59,7 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
             values["happened"] = _happened(ctx, found.id)
         if tab == "settings":
             values["methods"] = {info.name: info for info in extensions.methods()}
+            values["used"] = _used(found)
     return visit.page("run.html", **values)
 
 
@@ -93,20 +96,44 @@ def publishing(visit: Visitor, task: str) -> Response:
     """How far a publication is; ends at the model."""
     with visit.reading() as ctx:
         found = tasks.get_task(ctx, task)
-    if found.state == "succeeded":
-        return visit.go("/models")
+        made = runs.get_run(ctx, found.run).model if found.state == "succeeded" and found.run else None
+    if made is not None:
+        return visit.go(model_address(made))
     problem = Problem.from_dict(found.reason) if found.state == "failed" and found.reason else None
     return visit.part("parts/publish_progress.html", task=found, problem=problem)
 
 
 def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
-    can_publish = run.state in _LEARNT_WELL or (run.state in ("failed", "paused") and run.progress.step > 0)
+    ended = runs.ended(run.state)
     return {
         "run": run,
+        "writes_text": writes_text(run.method),
         "reason": Problem.from_dict(run.reason) if run.reason and "code" in run.reason else None,
-        "checkpoints": runs.checkpoints(ctx, run.id) if can_publish else [],
-        "can_publish": can_publish,
+        "publishable": _publishable(ctx, run) if ended and run.state != "cancelled" else [],
+        "published": models.published_steps(ctx, run.id) if ended else {},
     }
+
+
+def _used(run: RunDetail) -> list[tuple[str, Any, str]]:
+    """Settings that act in this run, with value and origin: what someone chose comes first."""
+    order = list(get_args(Origin))[::-1]
+    settings = run.resolved.spec.settings
+    known = METHODS.load(run.method).Settings.model_fields if run.method in METHODS.names() else {}
+    found = [
+        (name, value, run.resolved.origins.get(name, "default"))
+        for name, value in settings.items()
+        if name not in known or not missing_for(known[name], settings)
+    ]
+    return sorted(found, key=lambda one: order.index(one[2]))
+
+
+def _publishable(ctx: Context, run: RunDetail) -> list[tuple[int | None, int, int | None]]:
+    """States of the model that aren't published yet: (what to ask for, its step, bytes of a checkpoint)."""
+    known = models.published_steps(ctx, run.id)
+    final = [(None, run.result.steps, None)] if run.result and run.result.output else []
+    steps = {one.step: one.bytes for one in runs.checkpoints(ctx, run.id)}
+    kept = [(step, step, size) for step, size in steps.items() if not (final and step == final[0][1])]
+    return [one for one in (*final, *kept) if one[1] not in known]
 
 
 def _happened(ctx: Context, run: str) -> list[dict[str, Any]]:

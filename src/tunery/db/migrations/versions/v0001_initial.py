@@ -134,6 +134,70 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_token_digest")),
     )
     op.create_table(
+        "analysis",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column(
+            "subject",
+            sa.String(length=64),
+            nullable=False,
+            comment="SHA-256 of all that the outcome depends on",
+        ),
+        sa.Column(
+            "content_hash", sa.String(length=64), nullable=False, comment="of the rows it is about"
+        ),
+        sa.Column("task_id", sa.String(length=40), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column(
+            "detail", sa.String(length=64), nullable=True, comment="blob of what is known of each row"
+        ),
+        sa.Column("computed", sa.BigInteger(), nullable=True),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_analysis_project_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_analysis")),
+        sa.UniqueConstraint("project_id", "kind", "subject", name=op.f("uq_analysis_project_id")),
+        comment="what was found out about dataset versions; computed once",
+    )
+    op.create_index("ix_analysis_content", "analysis", ["content_hash"], unique=False)
+    op.create_table(
+        "upload",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("filename", sa.Text(), nullable=False),
+        sa.Column(
+            "fingerprint",
+            sa.String(length=256),
+            nullable=True,
+            comment="the client's own mark of the file, to find the upload again",
+        ),
+        sa.Column(
+            "bytes",
+            sa.BigInteger(),
+            nullable=False,
+            comment="of the whole file; what came is the staged file's size",
+        ),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_upload_project_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
+    )
+    op.create_table(
+        "connection",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False, comment="those that are no secret"),
+        sa.Column("sealed", sa.Text(), nullable=False, comment="the secrets, sealed with the vault's key"),
+        sa.Column("test", sa.JSON(), nullable=True, comment="the newest one"),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_connection_project_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),
+        sa.UniqueConstraint("project_id", "name", name=op.f("uq_connection_project_id")),
+    )
+    op.create_table(
         "dataset_version",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("project_id", sa.String(length=40), nullable=False),
@@ -151,6 +215,25 @@ def upgrade() -> None:
         sa.Column("report", sa.JSON(), nullable=True),
         sa.Column("error", sa.JSON(), nullable=True),
         sa.Column("task_id", sa.String(length=40), nullable=True),
+        sa.Column(
+            "options", sa.JSON(), nullable=True, comment="what the user said of the file and of the import"
+        ),
+        sa.Column("filename", sa.Text(), nullable=True, comment="what the file is called"),
+        sa.Column(
+            "source", sa.JSON(), nullable=True, comment="the connection and the files it was read from"
+        ),
+        sa.Column(
+            "cleaning",
+            sa.JSON(),
+            nullable=True,
+            comment="the version it was cleaned from, and what each step did",
+        ),
+        sa.Column(
+            "kept_until",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the file is there to be imported again, till then",
+        ),
         sa.Column("published", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_dataset_version_dataset_id")),
@@ -195,7 +278,57 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.create_index("ix_run_listing", ["project_id", "created"], unique=False)
+        batch_op.create_index("ix_run_state", ["project_id", "state", "created"], unique=False)
 
+    op.create_table(
+        "pipeline",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("template", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False, comment="the newest"),
+        sa.Column("active", sa.Boolean(), nullable=False, comment="its schedule, where there is one"),
+        sa.Column("next_start", sa.BigInteger(), nullable=True, comment="the schedule's next time"),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_pipeline_project_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pipeline")),
+        sa.UniqueConstraint("project_id", "name", name=op.f("uq_pipeline_project_id")),
+    )
+    with op.batch_alter_table("pipeline", schema=None) as batch_op:
+        batch_op.create_index("ix_pipeline_next_start", ["next_start"], unique=False)
+
+    op.create_table(
+        "pipeline_version",
+        sa.Column("pipeline_id", sa.String(length=40), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["pipeline_id"], ["pipeline.id"], name=op.f("fk_pipeline_version_pipeline_id")
+        ),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_pipeline_version_project_id")),
+        sa.PrimaryKeyConstraint("pipeline_id", "version", name=op.f("pk_pipeline_version")),
+    )
+    op.create_table(
+        "pipeline_start",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("pipeline_id", sa.String(length=40), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=True, comment="of the schedule; none: by hand"),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("run_id", sa.String(length=40), nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=True),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["pipeline_id"], ["pipeline.id"], name=op.f("fk_pipeline_start_pipeline_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_pipeline_start_project_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_pipeline_start_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pipeline_start")),
+        sa.UniqueConstraint("pipeline_id", "due", name=op.f("uq_pipeline_start_pipeline_id")),
+        comment="each time at which a pipeline was to start",
+    )
     op.create_table(
         "checkpoint",
         sa.Column("id", sa.String(length=40), nullable=False),

@@ -109,4 +109,3 @@ if (login) {
   if (answer.type === "opaqueredirect") location.replace(login.dataset.next);
 }
 
-if (document.getElementById("upload")) await import("./upload.js");

@@ -93,7 +93,6 @@ class Side {
 }
 
 const sides = [...document.querySelectorAll(".chat")].map((node) => new Side(node));
-let language = "curl";
 let running = null;
 
 function settingsNow() {
@@ -101,17 +100,22 @@ function settingsNow() {
   return { system: $("system").value.trim(), temperature: Number($("temperature").value), ...(most >= 1 ? { max_tokens: Math.round(most) } : {}) };
 }
 
-function requestOf(side, { system, ...rest }, draft = []) {
-  return { model: side.select.value, messages: [...(system ? [{ role: "system", content: system }] : []), ...side.messages, ...draft], ...rest };
+function requestOf(side, { system, ...rest }, messages = side.messages) {
+  return { model: side.select.value, messages: [...(system ? [{ role: "system", content: system }] : []), ...messages], ...rest };
+}
+
+// What would be sent next; while nothing is being written, what brought the last answer.
+function messagesAsCode({ messages }) {
+  const words = $("message").value.trim();
+  if (words || !messages.length) return [...messages, { role: "user", content: words || "…" }];
+  return messages.slice(0, messages.findLastIndex((message) => message.role === "user") + 1);
 }
 
 function showCode() {
-  const words = $("message").value.trim();
-  const body = requestOf(sides[0], settingsNow(), words || !sides[0].messages.length ? [{ role: "user", content: words || "…" }] : []);
-  $("code").textContent = language === "curl"
-    ? `curl ${location.origin}${CHAT} \\\n  -H "Authorization: Bearer $TUNERY_TOKEN" \\\n  -H "Content-Type: application/json" \\\n  -d ${quoted(JSON.stringify(body, null, 2))}\n`
-    : `from openai import OpenAI\n\nclient = OpenAI(base_url="${location.origin}/v1", api_key="tnr_…")\nanswer = client.chat.completions.create(\n    **${python(body, "    ")}\n)\nprint(answer.choices[0].message.content)\n`;
-  for (const button of document.querySelectorAll("[data-code]")) button.setAttribute("aria-pressed", String(button.dataset.code === language));
+  const body = requestOf(sides[0], settingsNow(), messagesAsCode(sides[0]));
+  const given = Object.entries(body).map(([name, value]) => `    ${name}=${python(value, "    ")},`).join("\n");
+  $("code-curl").textContent = `curl ${location.origin}${CHAT} \\\n  -H "Authorization: Bearer $TUNERY_TOKEN" \\\n  -H "Content-Type: application/json" \\\n  -d ${quoted(JSON.stringify(body, null, 2))}\n`;
+  $("code-python").textContent = `import os\n\nfrom openai import OpenAI\n\nclient = OpenAI(base_url="${location.origin}/v1", api_key=os.environ["TUNERY_TOKEN"])\nanswer = client.chat.completions.create(\n${given}\n)\nprint(answer.choices[0].message.content)\n`;
 }
 
 function busy(on) {
@@ -153,7 +157,6 @@ if (sides.length) {
   for (const side of sides) side.select.addEventListener("change", () => { side.clear(); remember(); });
   $("temperature").addEventListener("input", (event) => { $("temperature-value").textContent = event.target.value; });
   $("play").addEventListener("input", showCode);
-  $("play").addEventListener("click", (event) => { const button = event.target.closest("[data-code]"); if (button) { language = button.dataset.code; showCode(); } });
   addEventListener("pagehide", () => running?.abort());
   showCode();
 }

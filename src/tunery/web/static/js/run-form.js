@@ -1,16 +1,18 @@
 // The form of a new run: fields from the method's schema, origins, a live check, the same run as code.
 import { api, toast } from "./console.js";
+import { Recipe } from "./recipe.js";
 import { codeOf } from "./run-code.js";
 import { SettingFields } from "./setting-fields.js";
 import { _, element } from "./texts.js";
 
-const { spec: begun, methods, groups, rowKinds } = JSON.parse(document.getElementById("form-data").textContent);
+const { spec: begun, methods, groups, rowKinds, characters } = JSON.parse(document.getElementById("form-data").textContent);
 const $ = (id) => document.getElementById(id);
 const form = $("run-form");
 const state = { preset: begun.preset ?? "recommended", language: "yaml", asked: 0 };
 const TYPES = { lora: [_("Adapter (LoRA)"), _("Learns a small addition; quick, and many share one base.")], full: [_("Full"), _("Every weight learns; needs more memory and data.")] };
 
 const fields = new SettingFields({ basic: $("basic"), groups: $("groups"), titles: groups, onChange: changed });
+const recipe = new Recipe({ root: $("recipe"), begun: begun.data, sizes: characters, onChange: changed });
 const method = () => methods[form.elements.method.value];
 
 // What is sent: only what differs from leaving it out.
@@ -21,25 +23,19 @@ function specOf() {
   if (text("description")) spec.description = text("description");
   spec.method = method().name;
   spec.base_model = $("base_model").value;
-  spec.data = { train: [{ dataset: $("train").value, ...version("train") }] };
+  spec.data = recipe.data();
   if ($("validation").value) spec.data.validation = { dataset: $("validation").value };
   if (Object.keys(fields.chosen).length) spec.settings = { ...fields.chosen };
   if (state.preset !== "recommended") spec.preset = state.preset;
   if ($("allow_out_of_range").checked) spec.allow_out_of_range = true;
   if ($("evaluate").value) {
-    const metrics = [...form.querySelectorAll("[name=metric]:checked")].map((box) => box.value);
+    const metrics = [...form.querySelectorAll("[name=metric]:checked:enabled")].map((box) => box.value);
     const more = begun.evaluate ?? {};
     spec.evaluate = { dataset: { dataset: $("evaluate").value }, metrics };
     for (const name of ["max_rows", "max_new_tokens"]) if (more[name] !== undefined) spec.evaluate[name] = more[name];
   }
   if ($("publish").checked) spec.publish = begun.publish?.name ? { auto: true, name: begun.publish.name } : { auto: true };
   return spec;
-}
-
-// A clone keeps the version it was trained on while the dataset stays the same.
-function version(id) {
-  const first = begun.data?.train?.[0];
-  return id === "train" && first?.version && first.dataset === $("train").value ? { version: first.version } : {};
 }
 
 function showTypes() {
@@ -64,10 +60,22 @@ function rebuild() {
 function changed() {
   const n = Object.keys(fields.chosen).length;
   $("changed").textContent = n ? _("%(n)s changed by you", { n }) : _("Nothing changed: all values are filled in for you.");
-  $("metrics").hidden = !$("evaluate").value;
+  showMetrics();
   showCode();
+  state.asked += 1; // what is still being answered was asked about something else
   clearTimeout(state.timer);
   state.timer = setTimeout(check, 350);
+}
+
+// Rows without a worse answer have no preference to measure, and a reward model has nothing else.
+function showMetrics() {
+  const compared = rowKinds[$("evaluate").value] === "preference";
+  const scores = method().needs.includes("score");
+  $("metrics").hidden = !$("evaluate").value;
+  for (const box of form.querySelectorAll("[name=metric]")) {
+    box.disabled = box.dataset.needs === "preference" ? !compared : scores;
+    box.closest("label").hidden = box.disabled;
+  }
 }
 
 function showCode() {
@@ -85,8 +93,16 @@ function clearErrors() {
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
-// Put a problem at the field it names, else only beside the button.
+// Everything that is wrong: each at the field it names, and all of them beside the button.
 function showProblem(problem) {
+  const all = problem.errors ?? [problem];
+  all.forEach(showAtField);
+  const many = all.length > 1 ? [element("p", {}, element("strong", {}, _("%(n)s things to correct", { n: all.length })))] : [];
+  $("check").replaceChildren(element("div", { class: "note bad" }, element("div", { class: "stack-2" }, ...many,
+    ...all.map((one) => element("p", {}, element(many.length ? "span" : "strong", {}, one.message), " ", one.cure)))));
+}
+
+function showAtField(problem) {
   const place = problem.where?.setting ? `settings.${problem.where.setting}` : problem.where?.field ?? { unknown_base_model: "base_model", model_weights_absent: "base_model", too_few_rows: "data", name_taken: "name" }[problem.code];
   const field = place && [...form.querySelectorAll("[data-field]")].find((one) => place === one.dataset.field || place.startsWith(`${one.dataset.field}.`));
   if (field) {
@@ -97,14 +113,42 @@ function showProblem(problem) {
     const fold = field.closest("details");
     if (fold) fold.open = true;
   }
-  $("check").replaceChildren(element("div", { class: "note bad" }, element("div", { class: "stack-2" }, element("p", {}, element("strong", {}, problem.message)), element("p", {}, problem.cure))));
+}
+
+// What would happen and what would not, in words.
+function factsOf(spec, { spec: filled, outlook, origins }) {
+  const facts = element("dl", { class: "facts" });
+  const say = (term, text) => facts.append(element("dt", {}, term), element("dd", {}, text));
+  const count = (value) => (outlook.rough ? _("about %(n)s", { n: value.toLocaleString("en") }) : value.toLocaleString("en"));
+  const { settings } = filled;
+  say(_("Name"), spec.name ?? `${filled.name.replace(/_\d{8}-\d{6}$/, "")}_…`);
+  say(_("Learns from"), `${_("%(n)s rows of %(data)s", { n: count(outlook.rows), data: filled.data.train.map((one) => `${one.dataset}@${one.version}`).join(", ") })}${settings.epochs > 1 ? `, ${_("%(n)s times", { n: settings.epochs })}` : ""}`);
+  say(_("Steps"), settings.packing ? count(outlook.steps) : _("%(n)s, of %(rows)s rows each", { n: count(outlook.steps), rows: outlook.rows_per_step }));
+  say(_("Validation"), outlook.validation_rows && settings.eval_steps ? _("%(n)s rows, every %(steps)s steps", { n: outlook.validation_rows.toLocaleString("en"), steps: settings.eval_steps })
+    : outlook.validation_rows ? _("none: %(n)s rows are set aside, but eval_steps is 0", { n: outlook.validation_rows.toLocaleString("en") }) : _("none: nothing is measured while it learns"));
+  say(_("Evaluation"), outlook.held_out_rows ? _("%(n)s held-out rows of %(data)s", { n: outlook.held_out_rows.toLocaleString("en"), data: `${filled.evaluate.dataset.dataset}@${filled.evaluate.dataset.version}` }) : _("none: base and tuned model won't be compared"));
+  say(_("Publishing"), filled.publish.auto ? _("as the next version of %(name)s", { name: filled.publish.name ?? spec.name ?? _("the run's name") }) : _("nothing is published by itself; you can do it after the run"));
+  say(_("Values"), valuesFrom(origins, settings.finetuning_type));
+  return facts;
+}
+
+function valuesFrom(origins, type) {
+  const n = { user: 0, recommended: 0, template: 0, default: 0 };
+  for (const origin of Object.values(origins)) n[origin] += 1;
+  return [
+    n.user && _("%(n)s yours", { n: n.user }),
+    n.recommended && _("%(n)s that “%(method)s” recommends for %(type)s training", { n: n.recommended, method: method().title, type }),
+    n.template && _("%(n)s of the template", { n: n.template }),
+    n.default && _("%(n)s defaults", { n: n.default }),
+  ].filter(Boolean).join(" · ");
 }
 
 async function check() {
   const spec = specOf();
   const turn = (state.asked += 1);
   $("start").disabled = true;
-  if (!spec.base_model || !spec.data.train[0].dataset) {
+  if (!spec.base_model || !spec.data.train.length) {
+    recipe.clear();
     badge("plain", _("Waiting"));
     clearErrors();
     $("check").replaceChildren(element("p", { class: "muted" }, _("Choose a base model and training data.")));
@@ -116,11 +160,8 @@ async function check() {
     clearErrors();
     fields.resolved(resolved);
     badge("good", _("Fits"));
-    const facts = element("dl", { class: "facts" });
-    const say = (term, text) => facts.append(element("dt", {}, term), element("dd", {}, text));
-    say(_("Name"), spec.name ?? `${resolved.spec.name.replace(/_\d{8}-\d{6}$/, "")}_…`);
-    say(_("Data"), Object.keys(resolved.data_hashes).join(", "));
-    $("check").replaceChildren(facts, ...resolved.notes.map((note) => element("div", { class: "note" }, note)));
+    recipe.preview(spec);
+    $("check").replaceChildren(factsOf(spec, resolved), ...resolved.notes.map((note) => element("div", { class: "note" }, note)));
     $("start").disabled = false;
   } catch (error) {
     if (turn !== state.asked) return;
@@ -128,13 +169,14 @@ async function check() {
     clearErrors();
     if (await importing(spec)) return;
     badge("bad", _("Not yet"));
+    recipe.clear();
     showProblem(error.problem);
   }
 }
 
 // Data that is still being imported needs no correction, only a little time.
 async function importing(spec) {
-  const names = [spec.data.train[0].dataset, spec.data.validation?.dataset, spec.evaluate?.dataset?.dataset].filter(Boolean);
+  const names = [...spec.data.train.map((one) => one.dataset), spec.data.validation?.dataset, spec.evaluate?.dataset?.dataset].filter(Boolean);
   const states = await Promise.all(names.map(async (name) => (await api(`/datasets/${encodeURIComponent(name)}`)).latest?.state));
   const late = names.filter((name, at) => states[at] === "importing");
   if (!late.length) return false;
@@ -178,7 +220,6 @@ form.addEventListener("click", (event) => {
 });
 
 function fill(id, value) { if (value && [...$(id).options].some((option) => option.value === value)) $(id).value = value; }
-fill("train", begun.data?.train?.[0]?.dataset);
 fill("validation", begun.data?.validation?.dataset);
 fill("evaluate", begun.evaluate?.dataset?.dataset);
 $("allow_out_of_range").checked = Boolean(begun.allow_out_of_range);

@@ -22,7 +22,13 @@ function calm(work, pause) {
   };
 }
 
-const refreshHead = calm(() => htmx.trigger("#run-head", "tunery:changed"), 700);
+// A dialog that is open in the head is not taken away from under the person; the head follows when it closes.
+function renewHead() {
+  const open = document.querySelector("#run-head dialog[open]");
+  if (open) open.addEventListener("close", renewHead, { once: true });
+  else htmx.trigger("#run-head", "tunery:changed");
+}
+const refreshHead = calm(renewHead, 700);
 
 class Curves {
   constructor() {
@@ -172,7 +178,7 @@ const refreshEvents = calm(() => htmx.ajax("GET", location.href, { target: "#eve
 
 function onEvent(type, event) {
   if (type === "end") {
-    htmx.trigger("#run-head", "tunery:changed");
+    renewHead();
     log?.load();
     if (["evaluation", "events"].includes(page.dataset.tab)) location.reload();
     return;

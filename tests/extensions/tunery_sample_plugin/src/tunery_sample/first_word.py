@@ -1,14 +1,12 @@
 """1 where the answer begins with the expected word, capitals aside; else 0."""
 
-from typing import Literal
-
-from tunery.metrics.point import Answer
+from tunery.metrics.point import Answer, Need
 
 API_VERSION = 1
 TITLE = "First word"
 HELP = "Share of answers whose first word is the expected one. Capitals don't count."
 HIGHER_IS_BETTER = True
-NEEDS: Literal["generated", "nll"] = "generated"
+NEEDS: Need = "generated"
 
 
 def score(answer: Answer) -> float:

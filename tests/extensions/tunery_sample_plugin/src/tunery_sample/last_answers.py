@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tunery.data.rows import Conversation, Row
-from tunery.methods.point import Example, Policy, Renderer
+from tunery.methods.point import Example, Loss, Need, Policy, Renderer
 from tunery.schemas.dataset import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
@@ -15,6 +15,7 @@ HELP = (
     "Learns only the last answers of each conversation, for data where earlier ones are no example to follow."
 )
 TAKES: frozenset[RowKind] = frozenset({"conversation"})
+NEEDS: frozenset[Need] = frozenset()
 
 
 class Settings(TrainingSettings):
@@ -37,9 +38,9 @@ def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Examp
     yield replace(example, supervised=_last_stretches(example.supervised, settings.answers_learnt))
 
 
-def loss(settings: Settings, policy: Policy, batch: Any) -> tuple[Any, int]:
+def loss(settings: Settings, policy: Policy, batch: Any) -> Loss:
     """Mean over all supervised tokens of their negative log-likelihood."""
-    return policy.nll(batch), batch.supervised
+    return Loss(policy.nll(batch), batch.supervised)
 
 
 def _last_stretches(supervised: Sequence[bool], count: int) -> list[bool]:

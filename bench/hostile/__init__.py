@@ -1,0 +1,1 @@
+"""Hostile files against the check of data: `python -m bench.hostile`."""

@@ -1,0 +1,7 @@
+"""`python -m bench.hostile`."""
+
+import sys
+
+from bench.hostile.program import main
+
+sys.exit(main())

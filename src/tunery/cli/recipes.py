@@ -1,0 +1,48 @@
+"""What a recipe comes to, shown to people."""
+
+from pathlib import Path
+
+from tunery.cli.output import clean, note, say, table
+from tunery.schemas.recipe import RecipePreview
+
+_LEAKS_SHOWN = 5
+
+
+def show_preview(found: RecipePreview) -> None:
+    """Datasets with their rates and shares, where the rows go, what leaks."""
+    columns = ["data", "rows", "rate", "rows taken", "characters", "share", "tokens, about"]
+    table(
+        columns,
+        [
+            (
+                _short(part.dataset) + (" (general)" if part.kind == "general" else ""),
+                part.rows_in,
+                f"{part.sampling_rate:.4g}",
+                part.rows,
+                part.characters,
+                f"{part.share:.1f} %",
+                part.tokens,
+            )
+            for part in found.parts
+        ],
+    )
+    rows = found.rows
+    aside = f" ({rows.set_aside:,} drawn, {rows.returned:,} returned to training)" if rows.returned else ""
+    say(
+        f"{rows.train:,} rows train, {rows.validation:,} validate{aside}; an epoch is about "
+        f"{found.tokens or 0:,} tokens."
+    )
+    if found.general_tokens is not None:
+        say(f"Of them about {found.general_tokens:,} tokens come from the general corpus.")
+    say(f"Rows needed: {found.minimum.minimum}. {found.minimum.arithmetic}.")
+    for line in found.notes:
+        note(line)
+    for leak in found.leaks.rows[:_LEAKS_SHOWN] if found.leaks else []:
+        note(
+            f"  {leak.kind} ({leak.likeness:.0%}): {_short(leak.test)} row {leak.test_row + 1} and "
+            f"{_short(leak.train)} row {leak.train_row + 1}: {clean(leak.excerpt)}"
+        )
+
+
+def _short(label: str) -> str:
+    return Path(label).name if "/" in label else label

@@ -1,0 +1,56 @@
+"""A run in a few words: its name, what it will come to, how far it is, why it waits."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a command's help comes without loading schemas
+    from tunery.schemas.run import ResolvedSpec, Run
+
+
+def run_name(run: "Run") -> str:
+    """`name #2`, which commands take as well."""
+    return f"{run.name} #{run.number}"
+
+
+def progress(run: "Run") -> str:
+    """`step 3 of 30`, or the row an evaluation is at."""
+    for stage in run.stages:
+        if stage.state == "running" and stage.total:
+            return f"{stage.doing}: row {stage.done:,} of {stage.total:,}"
+    if run.waiting and run.state == "queued":
+        return run.waiting.message
+    if run.progress.steps:
+        return f"step {run.progress.step:,} of {run.progress.steps:,}"
+    return f"step {run.progress.step:,}"
+
+
+def waits(run: "Run") -> str:
+    """Why it isn't begun; empty when nothing of it waits."""
+    return run.waiting.message if run.waiting else ""
+
+
+def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
+    """What would happen, and what would not."""
+    found, spec = resolved.outlook, resolved.spec
+    if found is None:
+        return
+    about = "about " if found.rough else ""
+    data = ", ".join(ref.label for ref in spec.data.train)
+    yield (
+        f"Learns from {about}{found.rows:,} rows of {data} in {about}{found.steps:,} steps, "
+        f"epochs: {spec.settings['epochs']}."
+    )
+    if found.validation_rows and spec.settings["eval_steps"]:
+        yield f"Validation: {found.validation_rows:,} rows, every {spec.settings['eval_steps']:,} steps."
+    else:
+        yield "Nothing is measured while it learns: no validation rows, or eval_steps is 0."
+    if spec.evaluate.dataset and found.held_out_rows:
+        rows = f"{found.held_out_rows:,} held-out rows of {spec.evaluate.dataset.label}"
+        yield f"Then base and tuned model answer {rows}."
+    else:
+        yield "Base and tuned model won't be compared: no held-out rows are named."
+    yield (
+        f"The model is published as {spec.publish.name or spec.name}."
+        if spec.publish.auto
+        else "Nothing is published by itself; `tunery models publish` does it afterwards."
+    )

@@ -1,0 +1,1 @@
+"""Places outside this server that rows are read from."""

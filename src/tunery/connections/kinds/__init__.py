@@ -1,0 +1,1 @@
+"""Kinds of places that rows are read from, each a module."""

@@ -1,0 +1,326 @@
+/* One row: read by a plan, judged as turns.py judges it, written in canonical form. Knows nothing of Python. */
+
+#ifndef TUNERY_FORM_H
+#define TUNERY_FORM_H
+
+#include <stdlib.h>
+
+#include "_json.h"
+
+#define MOST_FIELDS 24 /* in a plan */
+#define MOST_ROLES 24
+#define ROLES 4
+#define MOST_TURNS 256
+
+/* -- the plan */
+
+enum slot { TEXT, TURNS, SYSTEM, ASK, MORE, ANSWER, EMPTY, SLOTS, UNKNOWN };
+
+typedef struct {
+    Bytes key;
+    enum slot slot;
+} Field;
+
+typedef struct {
+    Bytes spelled;
+    int role;
+} Spelling;
+
+typedef struct {
+    size_t n_fields, n_spellings;
+    Field fields[MOST_FIELDS];
+    Bytes role_key, content_key;
+    Spelling spellings[MOST_ROLES];
+    Bytes head, tail;       /* of a row */
+    Bytes opening[ROLES];   /* of a turn */
+    Bytes closing, between; /* turns */
+    unsigned first, follows[ROLES]; /* roles a conversation may begin with, and that may follow one: bits */
+    int system, user, assistant;
+} Plan;
+/* -- a row */
+
+typedef struct {
+    int role;
+    Text text;
+    const Text *more; /* a second text below the first */
+} Turn;
+
+typedef struct {
+    Text texts[SLOTS];
+    bool has[SLOTS];
+    size_t n_turns;
+    Turn turns[MOST_TURNS];
+} Row;
+
+static bool read_turn(const Plan *plan, Reader *r, Turn *turn)
+{
+    Text role;
+    bool has_role = false, has_content = false;
+    if (!expect(r, '{'))
+        return false;
+    do {
+        Bytes key;
+        if (!read_key(r, &key) || !next_is(r, '"'))
+            return false;
+        if (same(key, plan->role_key) && !has_role)
+            has_role = read_text(r, &role);
+        else if (same(key, plan->content_key) && !has_content)
+            has_content = read_text(r, &turn->text);
+        else
+            return false;
+    } while (expect(r, ','));
+    if (!has_role || !has_content || !next_is(r, '}'))
+        return false;
+    for (size_t i = 0; i < plan->n_spellings; i++)
+        if (same(plan->spellings[i].spelled, role.raw)) {
+            turn->role = plan->spellings[i].role;
+            turn->more = NULL;
+            return true;
+        }
+    return false;
+}
+
+static bool read_turns(const Plan *plan, Reader *r, Row *row)
+{
+    if (!next_is(r, '['))
+        return false;
+    do {
+        if (row->n_turns == MOST_TURNS || !read_turn(plan, r, &row->turns[row->n_turns++]))
+            return false;
+    } while (expect(r, ','));
+    return next_is(r, ']');
+}
+
+static bool read_field(const Plan *plan, Reader *r, enum slot slot, Row *row)
+{
+    if (slot == UNKNOWN)
+        return skip_value(r, 0);
+    if (slot == EMPTY)
+        return word(r, "null") || word(r, "\"\"") || (next_is(r, '[') && expect(r, ']'));
+    if (row->has[slot])
+        return false;
+    row->has[slot] = true;
+    if (slot == TURNS)
+        return read_turns(plan, r, row);
+    if ((slot == SYSTEM || slot == MORE) && word(r, "null")) {
+        row->texts[slot] = (Text){.canonical = true};
+        return true;
+    }
+    return next_is(r, '"') && read_text(r, &row->texts[slot]);
+}
+
+static bool read_object(const Plan *plan, Reader *r, Row *row)
+{
+    Bytes keys[MOST_KEYS];
+    size_t count = 0;
+    memset(row->has, 0, sizeof row->has);
+    row->n_turns = 0;
+    if (!expect(r, '{'))
+        return false;
+    do {
+        if (!read_new_key(r, keys, &count))
+            return false;
+        enum slot slot = UNKNOWN;
+        for (size_t i = 0; i < plan->n_fields && slot == UNKNOWN; i++)
+            if (same(plan->fields[i].key, keys[count - 1]))
+                slot = plan->fields[i].slot;
+        if (!read_field(plan, r, slot, row))
+            return false;
+    } while (expect(r, ','));
+    if (!next_is(r, '}'))
+        return false;
+    skip_space(r);
+    return r->at == r->end;
+}
+
+enum blankness { BLANK, SAYS_SOMETHING, UNSURE };
+
+/* BLANK only for the empty text; white space of other kinds is told apart by the careful way. */
+static enum blankness blankness(const Text *text)
+{
+    const uint8_t *p = text->raw.at, *end = p + text->raw.size;
+    if (p == end)
+        return BLANK;
+    while (p < end) {
+        if (*p == '\\') {
+            if (p[1] == '"' || p[1] == '\\' || p[1] == '/')
+                return SAYS_SOMETHING;
+            p += p[1] == 'u' ? 6 : 2;
+        } else if (*p < 0x80) {
+            if (*p > ' ')
+                return SAYS_SOMETHING;
+            p++;
+        } else if (*p == 0xC2) {
+            p += 2;
+        } else if ((*p == 0xE1 && p[1] == 0x9A) || (*p == 0xE2 && p[1] <= 0x81) || (*p == 0xE3 && p[1] == 0x80)) {
+            p += 3;
+        } else {
+            return SAYS_SOMETHING;
+        }
+    }
+    return UNSURE;
+}
+
+/* One question and its answer, as turns. */
+static bool ask_and_answer(const Plan *plan, Row *row)
+{
+    if (!row->has[ASK] || !row->has[ANSWER])
+        return false;
+    enum blankness ask = blankness(&row->texts[ASK]), more = BLANK;
+    if (row->has[MORE])
+        more = blankness(&row->texts[MORE]);
+    if (ask == UNSURE || more == UNSURE)
+        return false;
+    Turn *asked = &row->turns[row->n_turns++], *answer = &row->turns[row->n_turns++];
+    *asked = (Turn){plan->user, row->texts[ask == BLANK ? MORE : ASK], NULL};
+    if (ask == BLANK && more == BLANK)
+        return false;
+    if (ask != BLANK && more != BLANK)
+        asked->more = &row->texts[MORE];
+    *answer = (Turn){plan->assistant, row->texts[ANSWER], NULL};
+    return true;
+}
+
+/* Whether the turns make a conversation that can be learnt from. */
+static bool in_order(const Plan *plan, const Row *row, bool after_system)
+{
+    unsigned follows = after_system ? plan->follows[plan->system] : plan->first;
+    for (size_t i = 0; i < row->n_turns; i++) {
+        const Turn *turn = &row->turns[i];
+        if (!(follows >> turn->role & 1) || blankness(&turn->text) != SAYS_SOMETHING)
+            return false;
+        follows = plan->follows[turn->role];
+    }
+    return row->n_turns > 0 && row->turns[row->n_turns - 1].role == plan->assistant;
+}
+
+/* -- the canonical form */
+
+typedef struct {
+    uint8_t *start, *at, *end;
+} Out;
+
+static bool make_room(Out *out, size_t size)
+{
+    if ((size_t)(out->end - out->at) >= size)
+        return true;
+    size_t used = (size_t)(out->at - out->start), room = 2 * (size_t)(out->end - out->start) + size;
+    uint8_t *start = realloc(out->start, room);
+    if (!start)
+        return false;
+    *out = (Out){start, start + used, start + room};
+    return true;
+}
+
+static inline void put(Out *out, Bytes bytes)
+{
+    if (bytes.size)
+        memcpy(out->at, bytes.at, bytes.size);
+    out->at += bytes.size;
+}
+
+/* Never longer than the escape it stood as. */
+static void put_character(Out *out, uint32_t code)
+{
+    static const char hex[] = "0123456789abcdef", letters[] = "btn?fr";
+    uint8_t *at = out->at;
+    if (code == '"' || code == '\\') {
+        *at++ = '\\';
+        *at++ = (uint8_t)code;
+    } else if (code >= '\b' && code <= '\r' && code != '\v') {
+        *at++ = '\\';
+        *at++ = (uint8_t)letters[code - '\b'];
+    } else if (code < 0x20) {
+        memcpy(at, "\\u00", 4);
+        at[4] = (uint8_t)hex[code >> 4];
+        at[5] = (uint8_t)hex[code & 15];
+        at += 6;
+    } else if (code < 0x80) {
+        *at++ = (uint8_t)code;
+    } else {
+        int rest = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+        *at++ = (uint8_t)((rest == 1 ? 0xC0 : rest == 2 ? 0xE0 : 0xF0) | code >> 6 * rest);
+        while (rest--)
+            *at++ = (uint8_t)(0x80 | (code >> 6 * rest & 0x3F));
+    }
+    out->at = at;
+}
+
+/* Takes no more room than the text has bytes. */
+static void put_text(Out *out, const Text *text)
+{
+    if (text->canonical) {
+        put(out, text->raw);
+        return;
+    }
+    const uint8_t *p = text->raw.at, *end = p + text->raw.size;
+    while (p < end) {
+        const uint8_t *slash = memchr(p, '\\', (size_t)(end - p));
+        put(out, (Bytes){p, (size_t)((slash ? slash : end) - p)});
+        if (!slash)
+            return;
+        uint32_t code = 0;
+        p = slash + escape(slash, end, &code);
+        put_character(out, code);
+    }
+}
+
+static void put_turn(const Plan *plan, Out *out, int role, const Text *text, const Text *more)
+{
+    put(out, plan->opening[role]);
+    put_text(out, text);
+    if (more) {
+        put(out, (Bytes){(const uint8_t *)"\\n", 2});
+        put_text(out, more);
+    }
+    put(out, plan->closing);
+}
+
+enum outcome { DONE, LEFT, NO_MEMORY };
+
+/* Reads one row and writes its canonical form without a line feed. */
+static enum outcome take_row(const Plan *plan, Bytes raw, Row *row, Out *out, size_t *characters)
+{
+    Reader r = {raw.at, raw.at + raw.size};
+    if (!read_object(plan, &r, row))
+        return LEFT;
+    if (row->has[TEXT]) {
+        const Text *text = &row->texts[TEXT];
+        if (blankness(text) != SAYS_SOMETHING)
+            return LEFT;
+        if (!make_room(out, plan->head.size + text->raw.size + plan->tail.size + 1))
+            return NO_MEMORY;
+        put(out, plan->head);
+        put_text(out, text);
+        put(out, plan->tail);
+        *characters += text->characters;
+        return DONE;
+    }
+    enum blankness system = row->has[SYSTEM] ? blankness(&row->texts[SYSTEM]) : BLANK;
+    if (system == UNSURE || (!row->has[TURNS] && !ask_and_answer(plan, row)))
+        return LEFT;
+    if (!in_order(plan, row, system != BLANK))
+        return LEFT;
+    size_t longest = plan->closing.size + plan->between.size + 2;
+    for (int i = 0; i < ROLES; i++)
+        longest += plan->opening[i].size;
+    if (!make_room(out, plan->head.size + plan->tail.size + raw.size + (row->n_turns + 1) * longest + 1))
+        return NO_MEMORY;
+    put(out, plan->head);
+    if (system != BLANK) {
+        put_turn(plan, out, plan->system, &row->texts[SYSTEM], NULL);
+        put(out, plan->between);
+        *characters += row->texts[SYSTEM].characters;
+    }
+    for (size_t i = 0; i < row->n_turns; i++) {
+        const Turn *turn = &row->turns[i];
+        if (i)
+            put(out, plan->between);
+        put_turn(plan, out, turn->role, &turn->text, turn->more);
+        *characters += turn->text.characters + (turn->more ? turn->more->characters + 1 : 0);
+    }
+    put(out, plan->tail);
+    return DONE;
+}
+
+#endif

@@ -1,0 +1,55 @@
+"""Quick looks at rows that are too many to be read in a request: characters a token, test rows that leak.
+
+What was looked at is told with what was found.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from tunery.data.leaks import LeakCheck
+from tunery.data.multi_turn import Length
+from tunery.data.rows import characters, decode_row
+from tunery.data.select import LONGEST_VALIDATION
+from tunery.schemas.recipe import LeakReport
+
+SAMPLED = 48
+"""Rows whose tokens are counted."""
+LOOKED_AT = 3000
+"""Training rows that are held against the test rows."""
+_USUAL = 4.0
+_LONGEST = 20_000
+"""Characters: a longer row tells no more and takes long to count."""
+
+
+class Rows(Protocol):
+    """Canonical rows by number."""
+
+    def __len__(self) -> int: ...
+    def pick(self, numbers: Sequence[int]) -> Iterator[bytes]: ...
+
+
+def characters_per_token(rows: Rows, length: Length) -> float:
+    """Of rows spread over the whole."""
+    count = min(len(rows), SAMPLED)
+    found = [decode_row(line) for line in rows.pick([at * len(rows) // count for at in range(count)])]
+    short = [row for row in found if characters(row) <= _LONGEST]
+    size, tokens = sum(map(characters, short)), sum(map(length, short))
+    return size / tokens if size and tokens else _USUAL
+
+
+def look_for_leaks(train: Mapping[str, Rows], tests: Mapping[str, Rows]) -> LeakReport | None:
+    """Hold the first training rows of each dataset against the first test rows; both by label."""
+    if not tests:
+        return None
+    check = LeakCheck()
+    for label, rows in tests.items():
+        check.test(label, enumerate(rows.pick(range(min(len(rows), LONGEST_VALIDATION)))))
+        if len(rows) > LONGEST_VALIDATION:
+            check.stop()
+    each = LOOKED_AT // len(train)
+    for label, rows in train.items():
+        for number, line in enumerate(rows.pick(range(min(len(rows), each)))):
+            check.train(label, number, decode_row(line))
+        if len(rows) > each:
+            check.stop()
+    return check.report()

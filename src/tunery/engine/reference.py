@@ -1,0 +1,42 @@
+"""What the model said before training, of every answer, asked once: each epoch then compares without asking again.
+
+It knows neither the method nor how the untrained model is kept.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from tunery.engine.batches import Batch, collate, token_groups
+from tunery.engine.tokens import TokenStore
+
+_TOKENS = 4096
+
+
+def with_reference(
+    store: TokenStore,
+    ask: Callable[[Batch], torch.Tensor],
+    tick: Callable[[int, int], None],
+    leave: Callable[[], bool],
+) -> TokenStore | None:
+    """The store with the log-likelihood of each of its branches; None where `leave()` turned true.
+
+    Batches follow from the lengths alone, so that asking again gives the same numbers.
+    """
+    found: list[np.ndarray] = []
+    done = 0
+    for group in token_groups(store.lengths, _TOKENS):
+        if leave():
+            return None
+        found.append(ask(collate(store, group)).numpy())
+        done += len(group)
+        tick(done, len(store))
+    return replace(store, reference=np.concatenate(found))
+
+
+def known(store: TokenStore, saved: torch.Tensor | None) -> TokenStore:
+    """The store with what an earlier attempt was told, where that is of these rows."""
+    fits = saved is not None and len(saved) == store.branches
+    return replace(store, reference=saved.numpy()) if fits and saved is not None else store

@@ -1,0 +1,81 @@
+"""Reward model: learns to give an answer a number, higher the better it is."""
+
+from collections.abc import Iterator
+
+from tunery.data.rows import Preference, Row
+from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers
+from tunery.schemas.dataset import RowKind
+from tunery.schemas.settings import Preset, TrainingSettings, setting
+
+API_VERSION = 1
+TITLE = "Reward model"
+HELP = (
+    "Learns from ranked answers to score new ones. The result gives a number and writes no text: it can't be chatted "
+    "with, and is for choosing between answers."
+)
+TAKES: frozenset[RowKind] = frozenset({"preference"})
+NEEDS: frozenset[Need] = frozenset({"score"})
+
+
+class Settings(TrainingSettings):
+    """What every method has, and where scores lie."""
+
+    center_rewards: float = setting(
+        0.0, "Pull of the scores towards 0; 0 = none, 0.01 is usual.", range=(0.0, 1.0), ge=0
+    )
+
+
+def recommended(finetuning_type: str) -> Preset:
+    """Values that learn a ranking without learning it by heart."""
+    common = {
+        "epochs": 1,
+        "batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "lr_scheduler": "cosine",
+        "warmup_ratio": 0.05,
+        "max_sequence_length": 1024,
+    }
+    if finetuning_type == "full":
+        return {**common, "learning_rate": 2e-5}
+    return {**common, "learning_rate": 1e-4, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+
+
+def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Example]:
+    """One question with its answers, best first. A row that is too long is left out: the end of an answer counts."""
+    assert isinstance(row, Preference)
+    found = answers(row, renderer, settings.max_sequence_length)
+    if found and not found.cut:
+        yield found
+
+
+def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
+    """Mean over the rows of the mean over their pairs of how improbable it is, by the scores, that the better wins."""
+    from torch.nn.functional import logsigmoid
+
+    scores_S = policy.scores(batch)
+    total, right, pairs = 0.0, 0, 0
+    margins, centres = 0.0, 0.0
+    for ranked in scores_S.split(list(batch.branches)):
+        first, second = _pairs(len(ranked))
+        better, worse = ranked[first], ranked[second]
+        total = total - logsigmoid(better - worse).mean()
+        if settings.center_rewards:
+            centres = centres + ((better + worse) ** 2).mean()
+        margin = (better - worse).detach()
+        right, pairs, margins = (
+            right + int((margin > 0).sum()),
+            pairs + len(margin),
+            margins + float(margin.sum()),
+        )
+    metrics = {
+        "rewards/mean": (float(scores_S.detach().sum()), len(scores_S)),
+        "rewards/margin": (margins, pairs),
+        "rewards/accuracy": (right, pairs),
+    }
+    return Loss(total + settings.center_rewards * centres, batch.examples, metrics)
+
+
+def _pairs(count: int) -> tuple[list[int], list[int]]:
+    """Every better and worse one among ranked answers."""
+    found = [(better, worse) for better in range(count) for worse in range(better + 1, count)]
+    return [better for better, _ in found], [worse for _, worse in found]

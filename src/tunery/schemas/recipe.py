@@ -1,0 +1,113 @@
+"""What a recipe comes to: how many rows each dataset gives, what is set aside, which test rows leak. A preview
+estimates it before the run; once the rows are laid out, it is counted."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tunery.schemas.base import Schema
+
+
+class RecipePart(Schema):
+    """One dataset of a recipe."""
+
+    dataset: str
+    """`name@version`, or a path."""
+    kind: Literal["own", "general"] = "own"
+    """`general`: the corpus that is mixed in."""
+    rows_in: int
+    characters_in: int
+    sampling_rate: float
+    rows: int
+    """After sampling."""
+    characters: int
+    share: float
+    """Percentage of all characters after sampling."""
+    tokens: int | None = None
+    """Estimated from a sample of the rows."""
+
+
+class MinimumRows(Schema):
+    """The fewest rows a run may train on, and what they are held against."""
+
+    counted: float
+    minimum: int
+    arithmetic: str
+    """rows × rate, added up."""
+
+
+class RowCounts(Schema):
+    """Where the rows go."""
+
+    sampled: int
+    """After sampling, the general corpus included."""
+    set_aside: int = 0
+    """Rows that the split drew for validation."""
+    validation: int = 0
+    """Rows that validate: at most 1000, the first of those set aside or named."""
+    returned: int = 0
+    """Rows set aside beyond that, which went back to training."""
+    train: int
+    """Rows learnt from in an epoch."""
+    joined: int = 0
+    """Single-turn rows that became a part of a multi-turn one."""
+
+
+class Leak(Schema):
+    """A training row that asks what a test row asks."""
+
+    kind: Literal["exact", "near"]
+    likeness: float
+    """1 = the same but for capitals and spaces."""
+    train: str
+    """The training row's dataset."""
+    train_row: int
+    """Its number there, from 0."""
+    test: str
+    test_row: int
+    excerpt: str
+    """How the question begins."""
+
+
+class LeakReport(Schema):
+    """Test rows that stand among the training rows."""
+
+    exact: int = 0
+    """Test rows whose question is a training row's."""
+    near: int = 0
+    """Test rows whose question is nearly a training row's."""
+    train_rows: int
+    """So many training rows were looked at."""
+    test_rows: int
+    complete: bool = True
+    """All were."""
+    rows: list[Leak] = Field(default_factory=list)
+    """The first of them."""
+
+
+class RecipePreview(Schema):
+    """What a recipe would come to. Nothing is started."""
+
+    parts: list[RecipePart]
+    rows: RowCounts
+    characters: int
+    tokens: int | None = None
+    """Estimated from a sample of the rows; of one epoch."""
+    general_tokens: int | None = None
+    """What the general corpus adds to that."""
+    minimum: MinimumRows
+    leaks: LeakReport | None = None
+    """None = there are no test rows."""
+    notes: list[str] = Field(default_factory=list)
+    recipe_hash: str
+
+
+class RecipeReport(Schema):
+    """What a run's rows came to, counted when they were laid out."""
+
+    parts: list[RecipePart]
+    rows: RowCounts
+    leaks: LeakReport | None = None
+    recipe_hash: str
+    rows_hash: str
+    """SHA-256 of the training rows, one a line: the same recipe gives the same."""

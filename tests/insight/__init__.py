@@ -1,0 +1,1 @@
+"""What people learn about a version: statistics, search, differences, what the model sees; and what deletion leaves."""

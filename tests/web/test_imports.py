@@ -1,0 +1,196 @@
+"""Bringing data in by the console: an upload that is interrupted, and what can be done after a refused import."""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.served import Served
+from tests.web.conftest import PHONE, Open
+from tunery.sdk.client import Client
+
+
+def row(n: int) -> dict[str, str]:
+    return {"instruction": f"Add one to {n}.", "input": "", "output": str(n + 1)}
+
+
+def write(path: Path, *lines: object) -> Path:
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def bring(page: Page, path: Path, name: str) -> None:
+    page.goto(page.url.split("/datasets")[0] + "/datasets/new")
+    page.set_input_files("#file", path)
+    page.fill("#name", name)
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url(f"**/datasets/{name}")
+    expect(page.locator("dl.stats")).to_be_visible(timeout=30_000)
+
+
+def reach(page: Page, bytes: int) -> None:
+    end = time.monotonic() + 30
+    while page.locator("#upload-progress progress").evaluate("bar => bar.value") < bytes:
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+
+
+def test_an_upload_goes_on_after_a_pause_a_reload_and_a_cut_line(
+    window: Open, client: Client, tmp_path: Path
+) -> None:
+    opened = window(expected=("ERR_INTERNET_DISCONNECTED", "Failed to load"))
+    page = opened.open("/datasets/new")
+    path = write(tmp_path / "slow.jsonl", *({**row(n), "input": "x" * 3000} for n in range(8000)))
+    line = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 6_000_000}
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", slow)
+    page.set_input_files("#file", path)
+    page.get_by_role("button", name="Import", exact=True).click()
+    reach(page, 9_000_000)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#upload-says")).to_contain_text("Paused at")
+    (left,) = client.uploads.list().data
+    assert 8_000_000 < left.offset < left.bytes
+    page.reload()
+    expect(page.locator("table")).to_contain_text("slow.jsonl")
+    page.set_input_files("#file", path)
+    expect(page.locator("#drop-help")).to_contain_text("goes on after")
+    line.send("Network.emulateNetworkConditions", slow)
+    page.get_by_role("button", name="Import", exact=True).click()
+    reach(page, 17_000_000)
+    line.send("Network.emulateNetworkConditions", {**slow, "offline": True})
+    expect(page.locator("#upload-says")).to_contain_text("trying again", timeout=20_000)
+    line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    page.wait_for_url("**/datasets/slow", timeout=60_000)
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=60_000)
+    assert client.datasets.wait("slow").rows == 8000
+    assert client.uploads.list().data == []
+
+
+def test_an_interrupted_upload_is_given_up(window: Open, client: Client) -> None:
+    client.uploads.create("forgotten.jsonl", 1000)
+    page = window().open("/datasets/new")
+    page.get_by_role("button", name="Give up").click()
+    expect(page.locator("#upload")).to_be_visible()
+    expect(page.locator("main")).not_to_contain_text("forgotten.jsonl")
+    assert client.uploads.list().data == []
+
+
+def test_refused_rows_are_mended_or_left_out(window: Open, client: Client, tmp_path: Path) -> None:
+    bad = ['{"instruction": 3', {"instruction": "x <b>y</b>", "output": ""}, {"instruction": "y"}]
+    page = window(expected=("422",)).open("/datasets")
+    bring(page, write(tmp_path / "a.jsonl", *map(row, range(40)), *bad, row(50)), "refused")
+    report = page.locator("#report")
+    expect(report).to_contain_text("records have the fields instruction and output")
+    expect(report.locator("tbody tr")).to_have_count(3)
+    expect(report.locator("tbody")).to_contain_text("row 42, byte")
+    page.get_by_role("link", name="empty_answer").click()
+    expect(report.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Mend row 42").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("textarea")).to_have_value('{"instruction": "x <b>y</b>", "output": ""}')
+    dialog.locator("textarea").fill('{"instruction": "x", "output": 4}')
+    dialog.get_by_role("button", name="Try and keep").click()
+    expect(page.locator("#toasts")).to_contain_text("not_text")
+    dialog.locator("textarea").fill('{"instruction": "x", "output": "4"}')
+    dialog.get_by_role("button", name="Try and keep").click()
+    expect(report.locator("tbody")).to_contain_text("Mended")
+    expect(dialog).to_be_hidden()
+    page.goto(page.url.split("?")[0])
+    expect(page.get_by_role("button", name="Import without these 2 rows")).to_be_visible()
+    page.get_by_role("button", name="Import without these 2 rows").click()
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    version = client.datasets.wait("refused")
+    assert version.report is not None
+    assert (version.version, version.rows, version.report.rows_rejected) == (1, 42, 2)
+    # The rest comes as a mended file and makes the next version.
+    held = client.datasets.quarantine_rows("refused", 1).rows
+    lines = [{"file": one.file, "row": one.row, "text": json.dumps(row(one.row))} for one in held]
+    page.goto(page.url.split("?")[0] + "?tab=report")
+    page.set_input_files("#mended-file", write(tmp_path / "mended.jsonl", *lines))
+    expect(page.locator("#toasts")).to_contain_text("2 mended rows can be used now.")
+    page.get_by_role("button", name="Import with what you mended (2)").click()
+    expect(page.locator("dl.stats .extra").first).to_contain_text("@2", timeout=30_000)
+    assert client.datasets.wait("refused").rows == 44
+
+
+def test_columns_are_corrected_and_offered_next_time(window: Open, client: Client, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *({"question": f"q{n}", "reply": f"a{n}"} for n in range(30)))
+    page = window().open("/datasets")
+    page.goto(page.url + "/new")
+    page.set_input_files("#file", path)
+    page.fill("#name", "named")
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/datasets/named")
+    expect(page.locator(".note.bad")).to_contain_text("wasn't recognised", timeout=30_000)
+    page.get_by_label("Field 1 of the format").fill("instruction")
+    page.get_by_label("Column read as field 1").select_option("question")
+    page.get_by_label("Field 2 of the format").fill("output")
+    page.get_by_label("Column read as field 2").select_option("reply")
+    page.get_by_role("button", name="Import again like this").click()
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    page.get_by_role("link", name="New version").click()
+    expect(page.get_by_label("Column read as field 2")).to_have_value("reply")
+    page.set_input_files("#file", path)
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/datasets/named")
+    expect(page.locator("dl.stats .extra").first).to_contain_text("@2", timeout=30_000)
+    latest = client.datasets.wait("named")
+    assert (latest.version, latest.rows) == (2, 30)
+
+
+def test_a_cut_off_list_is_salvaged(window: Open, client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "cut.json"
+    path.write_text(json.dumps([row(n) for n in range(30)], indent=1)[:-15])
+    page = window(size=PHONE).open("/datasets")
+    page.goto(page.url + "/new")
+    page.set_input_files("#file", path)
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("button", name="Import the 29 whole rows before it").click(timeout=30_000)
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    assert client.datasets.wait("cut").rows == 29
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("alpaca_en_demo.json", 999),
+        ("dpo_en_demo.json", 300),
+        ("kto_en_demo.json", 300),
+        ("c4_demo.jsonl", 300),
+    ],
+)
+def test_real_files(
+    window: Open, client: Client, served: Served, real_rows: Callable[[str], Path], name: str, count: int
+) -> None:
+    page = window().open("/datasets")
+    bring(page, real_rows(name), name.partition(".")[0])
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    assert client.datasets.wait(name.partition(".")[0]).rows == count
+
+
+def test_a_registry_makes_several_datasets(window: Open, client: Client, tmp_path: Path) -> None:
+    registry = {
+        "first": {"file_name": "a.json"},
+        "second": {"file_name": "b.json", "columns": {"prompt": "q", "response": "a"}},
+        "far": {"hf_hub_url": "someone/far"},
+    }
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("dataset_info.json", json.dumps(registry))
+        archive.writestr("a.json", json.dumps([row(n) for n in range(20)]))
+        archive.writestr("b.json", json.dumps([{"q": "1", "a": "2", "input": "not read"}] * 10))
+    page = window().open("/datasets/new")
+    page.set_input_files("#file", tmp_path / "data.zip")
+    page.select_option("#format", "registry")
+    expect(page.locator("#name")).to_be_disabled()
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.locator("#upload-problem")).to_contain_text("2 datasets are being imported.")
+    expect(page.locator("#upload-problem")).to_contain_text("far is skipped: it lies on a hub")
+    page.get_by_role("link", name="second").click()
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    assert [client.datasets.wait(name).rows for name in ("first", "second")] == [20, 10]
