@@ -35,7 +35,10 @@ def addresses(client: Client, colours: str) -> list[str]:
         "/runs/new",
         f"/runs/new?clone={run}",
     ]
-    data = [f"/datasets/{colours}?tab={tab}" for tab in ("rows", "statistics", "seen", "compare", "report", "versions")]
+    data = [
+        f"/datasets/{colours}?tab={tab}"
+        for tab in ("rows", "statistics", "seen", "compare", "report", "versions")
+    ]
     return [*rooms, "/runs/new?demo=1", *tabs, *data, "/models", "/models/base", "/playground"]
 
 

@@ -1,4 +1,4 @@
-"""The one list of errors: each code's HTTP status, what is said and what to do. Everything that isn't on it is a defect.
+"""The one list of errors: each code's HTTP status, what is said, what to do. Whatever isn't on it is a defect.
 
 `errors.Problem` is what is raised; here is only what the codes mean.
 """

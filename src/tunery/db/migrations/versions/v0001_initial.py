@@ -144,14 +144,10 @@ def upgrade() -> None:
             nullable=False,
             comment="SHA-256 of all that the outcome depends on",
         ),
-        sa.Column(
-            "content_hash", sa.String(length=64), nullable=False, comment="of the rows it is about"
-        ),
+        sa.Column("content_hash", sa.String(length=64), nullable=False, comment="of the rows it is about"),
         sa.Column("task_id", sa.String(length=40), nullable=False),
         sa.Column("result", sa.JSON(), nullable=True),
-        sa.Column(
-            "detail", sa.String(length=64), nullable=True, comment="blob of what is known of each row"
-        ),
+        sa.Column("detail", sa.String(length=64), nullable=True, comment="blob of what is known of each row"),
         sa.Column("computed", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_analysis_project_id")),
