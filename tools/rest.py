@@ -16,7 +16,7 @@ from tunery.openai import router as openai
 from tunery.openai.requests import ChatRequest
 from tunery.server.app import create_app
 
-_VERBS = ("get", "post", "put", "patch", "delete")
+_VERBS = ("get", "head", "options", "post", "put", "patch", "delete")
 
 
 @cache

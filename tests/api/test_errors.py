@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from tests.api.place import BASE, Place
 from tunery.core.error_kinds import KINDS
+from tunery.schemas.dataset import ImportRequest
 from tunery.schemas.project import ProblemDocument
 from tunery.services import runs
 
@@ -194,7 +195,7 @@ def test_the_description_names_every_route_once_with_its_error(client: TestClien
         assert ("security" in operation) is not opened
     assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     form = document["paths"]["/api/v1/datasets"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert set(form["schema"]["properties"]) == {"file", "name", "format", "accept_bad_rows", "publish"}
+    assert {"file", "name"} | set(ImportRequest.model_fields) == set(form["schema"]["properties"])
 
 
 def test_every_error_has_a_sentence_and_a_status() -> None:

@@ -41,6 +41,6 @@ def test_every_kill_leaves_the_curve_as_it_was(
     ended = client.runs.wait(run)
 
     assert ended.state == "succeeded"
-    assert ended.attempt >= 3
+    assert ended.attempt >= 2  # more, where the engine still trained when the server was killed
     assert len(curve(client, undisturbed.id)) == 50
     assert curve(client, run) == curve(client, undisturbed.id)

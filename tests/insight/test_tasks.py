@@ -42,7 +42,9 @@ def test_a_worker_that_goes_away_costs_nothing_but_time(house: House, how: signa
     first.send_signal(how)
     first.wait()
     with house.context() as ctx:
-        assert tasks.get_task(ctx, asked.task).state == ("queued" if how == signal.SIGTERM else "running")
+        # One that is told to end may be so near its end that it comes to it.
+        wanted = {"queued", "succeeded"} if how == signal.SIGTERM else {"running"}
+        assert tasks.get_task(ctx, asked.task).state in wanted
     house.start_worker()
     house.wait("the statistics", lambda: look(house).state == "done")
     done = look(house)

@@ -65,6 +65,7 @@ class ToyEngine:
     number: int
     step: int
     steps: int
+    world: "World"
     seq: int = 0
     lives: bool = True
     told_to_end: bool = False
@@ -87,6 +88,7 @@ class ToyEngine:
                 self._save()
 
     def _save(self) -> None:
+        self.world.saved = max(self.world.saved, self.step)
         path = self.folder.checkpoint(self.step)
         path.mkdir(parents=True, exist_ok=True)
         (path / "manifest.json").write_text(json.dumps({"step": self.step}))
@@ -122,6 +124,8 @@ class World:
     seen: str = "queued"
     crashes: int = 0
     die_at_write: str = ""
+    saved: int = 0
+    """The furthest checkpoint of the run."""
     work: Work | None = None
 
     # -- the launcher
@@ -134,8 +138,10 @@ class World:
         spec = EngineSpec.model_validate(folder.read_spec())
         others = [one for one in self.engines.values() if one.lives and one.run == spec.run]
         assert others == [], "two engines of one run at a time"
-        found = (json.loads((Path(p) / "manifest.json").read_text())["step"] for p in inputs.resume_from)
-        engine = ToyEngine(folder, spec.run, inputs.attempt, max(found, default=0), STEPS)
+        given = [json.loads((Path(p) / "manifest.json").read_text())["step"] for p in inputs.resume_from]
+        step = max(given, default=0)
+        assert step >= self.saved, "it goes on from the furthest checkpoint"
+        engine = ToyEngine(folder, spec.run, inputs.attempt, step, STEPS, self)
         engine._tell("started", steps=STEPS, resumed_from=engine.step or None)
         self.engines[folder.path] = engine
 
@@ -232,7 +238,7 @@ class World:
     def live(self, script: Sequence[tuple[Any, ...]], *, publish: bool) -> None:
         """Submit a run, let the script happen, then let it come to an end in peace."""
         self.engines.clear()
-        self.crashes, self.seen = 0, "queued"
+        self.crashes, self.saved, self.seen = 0, 0, "queued"
         self.script = list(script)
         spec = {"publish": {"auto": publish}, "name": f"run-{publish}", "resources": {"launcher": "local"}}
         self.run = self.house.submit(self.model, STEPS, **spec)

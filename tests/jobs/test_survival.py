@@ -48,6 +48,9 @@ def test_killed_and_resumed(working: House, model: Path, victim: str) -> None:
     assert (ended.state, ended.progress.step) == ("succeeded", 60)
     # A worker's death is not its engine's: the next worker takes it over where it is.
     assert ended.attempt == (1 if victim == "worker" else 2)
+    with working.context() as ctx:
+        resumed = [one["resumed_from"] for one in runs.events(ctx, run) if one["type"] == "started"]
+    assert resumed == [None] if victim == "worker" else resumed[1] >= 10
     assert working.losses(run) == [1 / n for n in range(1, 61)]
 
 

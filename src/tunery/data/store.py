@@ -78,6 +78,8 @@ class VersionWriter:
         self._syncing = Beside()
         self._content = Content()
         self._file: BinaryIO | None = None
+        self._files: list[BinaryIO] = []
+        """All there were; whoever gives up closes those that wait to be."""
         self._size = self._synced = 0
         """Of the shard that is being written."""
         self._frames: list[tuple[int, int, int]] = []
@@ -97,10 +99,10 @@ class VersionWriter:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._syncing.close()
-        if self._file is not None:
+        for file in self._files:
             # What can't be flushed is thrown away with the folder.
             with contextlib.suppress(OSError):
-                self._file.close()
+                file.close()
         self._folder.cleanup()
 
     def append(self, lines: Sequence[bytes], characters: int) -> None:
@@ -181,6 +183,7 @@ class VersionWriter:
         if part:
             if self._file is None:
                 self._file = self._path(len(self._shards)).open("wb")
+                self._files.append(self._file)
             self._file.write(part.text)
             if self._may_show_images:
                 self._note_images(part)

@@ -19,9 +19,14 @@ LeaveOff = Callable[[Connection, Claim, Literal["paused", "cancelled"]], None]
 
 
 def run_engine(
-    work: Work, kind: Literal["train", "evaluate"], row: Row[Any], own: dict[str, Any], leave_off: LeaveOff
+    work: Work,
+    kind: Literal["train", "evaluate"],
+    row: Row[Any],
+    own: Callable[[], dict[str, Any]],
+    leave_off: LeaveOff,
 ) -> Ended | None:
-    """Drive engines to this stage's result. `row`: of the run; `own`: what only this kind of engine is told.
+    """Drive engines to this stage's result. `row`: of the run; `own()`: what only this kind of engine is told, asked
+    anew for each attempt, since an earlier one left checkpoints.
 
     None where no result is to come: the worker is closing, or somebody paused or cancelled the run; both are
     recorded then. Raises what `drive` raises.
@@ -37,7 +42,7 @@ def run_engine(
             token=work.claim.token,
             base_model=row.inputs["base_model"],
             threads=threads,
-            **own,
+            **own(),
         )
         spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
         folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))

@@ -34,7 +34,7 @@ def work(work: Work) -> None:
     rows = held_out_rows(work, row.inputs, resolved)
     trained = AttemptFolder(Path(row.result["folder"]))
     own = {"adapter": str(trained.output), "evaluate": str(rows)}
-    ended = run_engine(work, "evaluate", row, own, _leave_off)
+    ended = run_engine(work, "evaluate", row, lambda: own, _leave_off)
     if ended is not None:
         _finish(work, ended)
 

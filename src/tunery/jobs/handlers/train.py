@@ -33,11 +33,13 @@ def work(work: Work) -> None:
         stages.mark(connection, claim.run, "prepare", "succeeded")
         stages.mark(connection, claim.run, "train", "running")
 
-    own = {
-        "train": [str(train)],
-        "validation": None if validation is None else str(validation),
-        "resume_from": [str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
-    }
+    def own() -> dict[str, Any]:
+        return {
+            "train": [str(train)],
+            "validation": None if validation is None else str(validation),
+            "resume_from": [str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
+        }
+
     ended = run_engine(work, "train", row, own, _leave_off)
     if ended is not None:
         _finish(work, row, ended)
