@@ -8,7 +8,7 @@ import pytest
 
 from tests.jobs.house import House, bare_model
 from tunery.schemas.model import AddBaseModel
-from tunery.services import base_models, datasets
+from tunery.services import base_models, datasets, runs
 
 
 def imported(house: House) -> bool:

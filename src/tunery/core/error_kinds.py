@@ -237,7 +237,7 @@ KINDS: dict[str, Kind] = {
     "rows_rejected": Kind(
         422,
         "{rejected} of {read} rows can't be used.",
-        "Mend them (the report names each), or import again and accept without bad rows.",
+        "Mend them (the report names each), or import without them.",
         cli="Mend them (the report names each), or go on without them: `--accept-bad-rows`; after an import, "
         "`tunery data accept NAME`, or `tunery data fix NAME FILE` with mended ones.",
     ),
