@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -31,12 +34,28 @@ def rows(count: int, first: int = 0) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
+def may_write(database: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(database, timeout=0)) as probe:
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError:
+            return False
+
+
 @contextlib.contextmanager
 def worker_stopped(server: int) -> Iterator[None]:
-    """Stop the worker of a server for a while: what is queued meanwhile waits."""
+    """Stop the worker of a server for a while, at a moment when it doesn't hold SQLite's one write lock: what is
+    queued meanwhile waits."""
     workers = [child for child in psutil.Process(server).children() if "tunery.jobs" in child.cmdline()]
     assert len(workers) == 1
+    words = workers[0].cmdline()
+    database = Path(words[words.index("--data") + 1]) / "tunery.db"
     workers[0].suspend()
+    while not may_write(database):
+        workers[0].resume()
+        time.sleep(0.01)
+        workers[0].suspend()
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ def looks_like_table(head: bytes, file_name: str) -> bool:
     ending = file_name.lower().rpartition(".")[2]
     if ending in ("csv", "tsv"):
         return True
-    line = start[:_LONGEST_HEADER].partition(b"\n")[0].decode("utf-8", "replace").strip()
+    line = _first_line(start[:_LONGEST_HEADER].decode("utf-8", "replace"))
     names = next(csv.reader([line], delimiter=_delimiter(line)), [])
     plain = len(names) > 1 and all(_NAME.fullmatch(name) for name in names)
     return ending != "txt" and plain and not _NAMES.isdisjoint(names)
@@ -204,8 +204,14 @@ def _cell(name: str, cell: str) -> object:
     return None if name in _JSON_COLUMNS and not cell.strip() else cell
 
 
+def _first_line(text: str) -> str:
+    """Up to the first end of a line, whichever sign that is: csv takes no bare carriage return in a line."""
+    return text.partition("\n")[0].partition("\r")[0].strip()
+
+
 def _delimiter(line: str) -> str:
     """Of the usual ones, the one that parts the line most."""
+    line = _first_line(line)
     counts = {sign: len(next(csv.reader([line], delimiter=sign), [])) for sign in (",", ";", "\t")}
     return max(counts, key=lambda sign: counts[sign])
 
