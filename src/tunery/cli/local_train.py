@@ -199,7 +199,7 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
         threads=threads,
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, interrupted = run_engine(launcher, attempt, threads)
+    result, interrupted = run_engine(launcher, attempt)
     if result is None and interrupted:
         note(
             f"Ended without saving. Go on from the newest checkpoint with `tunery train --resume {folder.path}`."
@@ -234,7 +234,7 @@ def _evaluate(
         threads=run.resources.threads or ServerSettings().engine_threads,
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt, inputs.threads)
+    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt)
     if result is None and interrupted:
         raise KeyboardInterrupt
     if result is None:

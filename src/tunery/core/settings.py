@@ -76,6 +76,12 @@ class ServerSettings(BaseSettings):
     engine_threads: int = Field(
         default=0, ge=0, description="Threads of one engine; 0 = as many as there are cores."
     )
+    standby_engines: int = Field(
+        default=1,
+        ge=0,
+        description="How many engines wait with everything imported while nothing trains, so that a run begins some "
+        "seconds earlier; each holds about 400 MB. 0 = none. Where less than 2 GiB are free none is started.",
+    )
     replica_idle_seconds: float = Field(
         default=900.0, gt=0, description="A serving replica without requests for so long is stopped."
     )
