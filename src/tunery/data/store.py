@@ -32,7 +32,7 @@ from tunery.data.content import Content, Lines, Part
 from tunery.data.native import full_frames
 from tunery.data.pipeline import Beside
 from tunery.data.rows import Row, decode_row, images_of
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 FRAME_BYTES = 16 << 10
 """A frame is closed by the row that reaches this."""
