@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from tunery.core.extensions import Point
 from tunery.data.example import Example, branched
 from tunery.data.rows import Conversation, Labelled, Message, Preference, Row
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
 
 UNCUT = 2**31 - 1

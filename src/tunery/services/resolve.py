@@ -15,7 +15,7 @@ from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
 from tunery.models.folder import ModelFolder, sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import check_settings
