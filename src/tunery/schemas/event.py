@@ -23,15 +23,15 @@ class Started(_Event):
 
     type: Literal["started"] = "started"
     steps: int
-    """Optimizer steps in all."""
+    """Optimizer steps in total."""
     rows: int
     validation_rows: int
     tokens: int
     """Tokens of one epoch."""
     supervised_tokens: int
-    """Tokens of one epoch that are learnt from."""
+    """Tokens of one epoch that are trained on."""
     dropped_rows: int = 0
-    """Rows left out because they hold nothing to learn from."""
+    """Rows left out because nothing in them can be trained on."""
     cut_rows: int = 0
     """Examples that were longer than max_sequence_length and lost their end."""
     trainable_parameters: int
