@@ -92,9 +92,9 @@ def _with_version(package: str) -> str:
 
 def _compiled() -> Finding:
     if native.COMPILED is not None:
-        return Finding("Reading of data", "good", "compiled")
+        return Finding("Data reader", "good", "compiled")
     cure = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
-    return Finding("Reading of data", "notice", "not compiled, several times slower", cure)
+    return Finding("Data reader", "notice", "not compiled; reading is several times slower", cure)
 
 
 def _processor() -> Finding:
@@ -109,7 +109,7 @@ def _processor() -> Finding:
         "Processor",
         "notice",
         f"{cores} cores, no bf16 arithmetic",
-        "Training computes in fp32 here, at about half the speed; nothing needs to be done.",
+        "Training runs in fp32 here, at about half the speed; no action is needed.",
     )
 
 
@@ -158,14 +158,12 @@ def _standby(settings: ServerSettings) -> Finding:
 def _data_folder(folder: Path) -> Finding:
     if not folder.exists():
         if os.access(_nearest(folder), os.W_OK):
-            return Finding("Data folder", "good", f"{folder} will be made by `tunery up`")
+            return Finding("Data folder", "good", f"{folder} will be created by `tunery up`")
         return Finding(
-            "Data folder", "bad", f"{folder} can't be made", "Choose another with TUNERY_DATA or `--data`."
+            "Data folder", "bad", f"{folder} can't be created", "Choose another with TUNERY_DATA or `--data`."
         )
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(
-            "Data folder", "bad", f"{folder} isn't yours to write", "Choose another with TUNERY_DATA."
-        )
+        return Finding("Data folder", "bad", f"{folder} isn't writable", "Choose another with TUNERY_DATA.")
     return Finding("Data folder", "good", str(folder))
 
 
@@ -211,7 +209,7 @@ def _database(settings: ServerSettings) -> Iterator[Finding]:
             "Database",
             "notice",
             f"schema {found}, this Tunery has {newest}",
-            "`tunery up` brings it up to date.",
+            "`tunery up` upgrades it.",
         )
 
 
@@ -230,8 +228,8 @@ def _server(settings: ServerSettings) -> Iterator[Finding]:
 
 def _token(client: Client) -> Finding:
     if client.config.token is None:
-        return Finding("Token", "bad", "none is known", "Set TUNERY_TOKEN to the one `tunery up` printed.")
-    return _tried("Token", lambda: f"accepted; {len(client.deployments.list())} models can be asked")
+        return Finding("Token", "bad", "no token is set", "Set TUNERY_TOKEN to the one `tunery up` printed.")
+    return _tried("Token", lambda: f"accepted; {len(client.deployments.list())} models are available")
 
 
 def _tried(what: str, check: Callable[[], str]) -> Finding:

@@ -76,7 +76,7 @@ def _watch(launcher: Launcher, folder: AttemptFolder, asked: Asked) -> None:
 
 def _pass_on(launcher: Launcher, folder: AttemptFolder, times: int) -> None:
     if times == 1:
-        note("Saving and ending. Once more Ctrl-C ends it at once, without saving.")
+        note("Saving a checkpoint and stopping. Press Ctrl-C again to stop at once, without saving.")
         launcher.terminate(folder)
     else:
         launcher.kill(folder)

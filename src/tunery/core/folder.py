@@ -77,5 +77,5 @@ class DataFolder:
 
 
 def fixes_of(upload: Path) -> Path:
-    """Where the mended rows of a file on its way in lie."""
+    """Where the fixed rows of a file on its way in lie."""
     return upload.with_name(f"{upload.name}.fixes")
