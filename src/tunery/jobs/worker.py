@@ -25,6 +25,7 @@ from tunery.db.tables import worker
 from tunery.jobs import queue
 from tunery.jobs.handlers.point import HANDLERS
 from tunery.jobs.queue import Claim, Fenced
+from tunery.jobs.standby import Standbys
 from tunery.jobs.work import Work
 
 _LOG = logging.getLogger("tunery.worker")
@@ -44,6 +45,7 @@ class Worker:
         self._blobs = blobs
         self._closing = threading.Event()
         self._held: dict[str, tuple[Work, threading.Thread]] = {}
+        self._standbys = Standbys(settings)
         handlers = dict(HANDLERS.all())
         self._engine_kinds = [kind for kind, handler in handlers.items() if handler.USES_ENGINE]
         self._other_kinds = [kind for kind, handler in handlers.items() if not handler.USES_ENGINE]
@@ -60,6 +62,7 @@ class Worker:
         heart.start()
         while not self._closing.is_set():
             self._forget_finished()
+            self._standbys.tend(busy=self._engines_at_work() > 0)
             try:
                 claimed = self._claim_one()
             except OperationalError as error:
@@ -67,6 +70,7 @@ class Worker:
                 claimed = False
             if not claimed:
                 self._closing.wait(_IDLE_SECONDS)
+        self._standbys.close()
         for work, _ in list(self._held.values()):
             work.closing.set()
         for _, thread in list(self._held.values()):
@@ -96,7 +100,7 @@ class Worker:
                     connection.execute(worker.delete().where(worker.c.id == other.id))
 
     def _claim_one(self) -> bool:
-        busy = sum(work.claim.kind in self._engine_kinds for work, _ in self._held.values())
+        busy = self._engines_at_work()
         kinds: list[str] = []
         if busy < _ENGINE_SLOTS:
             kinds += self._engine_kinds
@@ -110,6 +114,9 @@ class Worker:
         self._held[claim.task] = (work, thread)
         thread.start()
         return True
+
+    def _engines_at_work(self) -> int:
+        return sum(work.claim.kind in self._engine_kinds for work, _ in self._held.values())
 
     def _forget_finished(self) -> None:
         for id, (_, thread) in list(self._held.items()):

@@ -9,7 +9,7 @@ RowKind = Literal["conversation", "preference", "labelled", "text", "captioned"]
 
 
 class RowProblem(Schema):
-    """Why one row of a file can't be used, and what would mend it."""
+    """Why one row of a file can't be used, and how to fix it."""
 
     file: str
     line: int
@@ -22,7 +22,7 @@ class RowProblem(Schema):
     rule: str
     """Stable name of the rule that was broken."""
     excerpt: str
-    """The offending text, cut."""
+    """The offending text, shortened."""
     fix: str
     """What to do."""
 
@@ -31,27 +31,27 @@ TurnName = Literal["role", "content", "user", "assistant", "system", "tool", "ca
 
 
 class FileOptions(Schema):
-    """What a user says of a file, where Tunery should not find it out by itself."""
+    """What a user tells about a file, where Tunery should not detect it."""
 
     format: str | None = None
-    """The file's format; none = recognised by content."""
+    """The file's format; none = detected from its content."""
     columns: dict[str, str] = {}
     """Which column of the file is read as which field of the format: `{"instruction": "question"}`."""
     turns: dict[TurnName, str] = {}
-    """How the file spells its turns: the keys of role and content, and the names of the roles."""
+    """How the file names its turns: the keys of role and content, and the names of the roles."""
     only_named: bool = False
-    """Read the columns that are named in `columns` and no others."""
+    """Read only the columns that are listed in `columns`."""
     salvage: bool = False
-    """Take the whole rows of a JSON list that is cut off; the cut counts as one bad row."""
+    """Keep the complete rows of a JSON list that is cut off; the cut counts as one bad row."""
     member: str | None = None
-    """Read this one file of a ZIP, whatever else the ZIP holds."""
+    """Read only this file of a ZIP."""
 
 
 class Drawn(Schema):
-    """A draw from the accepted rows, where a format keeps only so many."""
+    """A random sample of the accepted rows, where a format limits how many are kept."""
 
     rows: int
-    """So many were kept, each with the same chance."""
+    """Rows kept; each row has the same chance."""
     seed: int
 
 
@@ -71,8 +71,8 @@ class CheckReport(Schema):
     """Accepted rows that repeat an earlier one exactly, told by 64 bits of each. They are kept."""
     bytes: int
     seconds: float
-    mended: int = 0
-    """Accepted rows that were read as a user mended them."""
+    fixed: int = 0
+    """Accepted rows that were read as a user fixed them."""
     fields: list[str] = []
     """Columns of the first rows."""
     images: int = 0

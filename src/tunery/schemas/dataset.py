@@ -16,9 +16,9 @@ class QuarantinedRow(RowProblem):
 
 
 class HeldRow(QuarantinedRow):
-    """A bad row, with what it was mended to."""
+    """A bad row, with its fixed text."""
 
-    mended: str | None = None
+    fixed: str | None = None
     """Its new text, which the next import reads."""
 
 
@@ -34,7 +34,7 @@ class ImportOptions(FileOptions):
     """How a file is to be imported."""
 
     accept_bad_rows: bool = False
-    """Import the usable rows even when others are not."""
+    """Import the usable rows even if some rows are bad."""
     publish: bool = True
     """Publish the version when its import succeeds."""
 
@@ -43,13 +43,13 @@ class ImportRequest(ImportOptions):
     """Import a file that was uploaded."""
 
     name: Name
-    """The dataset's name; one that exists gets a new version."""
+    """The dataset's name; an existing dataset gets a new version."""
     as_before: bool = False
-    """Take format, columns and turns that aren't named here from the dataset's newest version."""
+    """Take format, columns and turns that aren't set here from the dataset's newest version."""
 
 
 class RowFix(Schema):
-    """A bad row, mended: a quarantined row's file and number with its new text."""
+    """A bad row, fixed: a quarantined row's file and number with its new text."""
 
     file: str
     row: int
@@ -58,7 +58,7 @@ class RowFix(Schema):
 
 
 class StillBad(Schema):
-    """Why a mended row still can't be used."""
+    """Why a fixed row still can't be used."""
 
     file: str
     row: int
@@ -67,27 +67,27 @@ class StillBad(Schema):
     fix: str
 
 
-class MendRequest(Schema):
-    """Keep mended rows for the next import of the file."""
+class FixRequest(Schema):
+    """Keep fixed rows for the next import of the file."""
 
     fixes: list[RowFix]
 
 
-class Mended(Schema):
-    """Which mended rows were kept."""
+class Fixed(Schema):
+    """Which fixed rows were kept."""
 
     kept: int
     waiting: int
-    """All that the next import will read for the first time."""
+    """Fixed rows that the next import will read for the first time."""
     problems: list[StillBad]
     """Rows that were not kept."""
 
 
 class ImportAgain(Schema):
-    """Read the file of an import once more. What isn't named stays as it was."""
+    """Read the file of an import again. What isn't set stays as it was."""
 
     format: str | None = None
-    """Empty = recognise it by its content."""
+    """Empty = detect it from the content."""
     columns: dict[str, str] | None = None
     turns: dict[TurnName, str] | None = None
     only_named: bool | None = None
@@ -95,7 +95,7 @@ class ImportAgain(Schema):
     accept_bad_rows: bool | None = None
     publish: bool | None = None
     fixes: list[RowFix] = []
-    """Rows to be read instead of the file's own; those mended before stay so."""
+    """Rows to be read instead of the file's own; those fixed before stay so."""
 
 
 class Upload(Schema):
@@ -106,7 +106,7 @@ class Upload(Schema):
     fingerprint: str | None
     bytes: int
     offset: int
-    """So many bytes came, and are safe on the disk."""
+    """Bytes received so far, safe on the disk."""
     sha256: str | None
     created: Microseconds
     expires: Microseconds
@@ -131,7 +131,7 @@ class DatasetVersion(Schema):
     """How it was imported."""
     filename: str | None = None
     kept_until: Microseconds | None = None
-    """Till then the file is kept, so that it can be imported again without sending it."""
+    """Until then the file is kept, so that it can be imported again without uploading it."""
     source: dict[str, Any] | None = None
     """The connection it was read from, with path, count, size and fingerprint of the files."""
     cleaning: CleaningReport | None = None
@@ -153,7 +153,7 @@ class Dataset(Schema):
 
 
 class Skipped(Schema):
-    """An entry of a foreign registry that can't be imported, or a part of it that is passed over."""
+    """An entry of a foreign registry that can't be imported, or a part of it that is ignored."""
 
     name: str
     reason: str
