@@ -58,7 +58,9 @@ def judge(row: Row, ignored: Collection[SignName] = ()) -> Judged:
     worst = Judged(1.0, [])
     for question, answer in _learnt(row):
         question, answer = question[:_LOOKED_AT], answer[:_LOOKED_AT]
-        found = [name for name, sign in SIGNS.items() if name not in ignored and sign.found(question, answer)]
+        found: list[SignName] = [
+            name for name, sign in SIGNS.items() if name not in ignored and sign.found(question, answer)
+        ]
         score = max(0.0, round(1 - sum(SIGNS[name].costs for name in found), 6))
         worst = min(worst, Judged(score, found), key=lambda one: one.score)
     return worst
