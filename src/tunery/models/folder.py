@@ -132,6 +132,17 @@ def family_of(model_type: str) -> str:
     return _families().get(model_type, OTHER_FAMILY)
 
 
+def layout_note(family: Family, *, packing: bool) -> str | None:
+    """What to tell of a family whose rows can't be laid end to end."""
+    if family.PACKED:
+        return None
+    note = (
+        f"Rows are computed one at a time: the code of {family.TITLE} models can't be told where a row ends. The "
+        "result is the same as with rows laid end to end; it takes longer."
+    )
+    return f"{note} packing still decides which rows make a step." if packing else note
+
+
 def sequence_limit(wanted: int, limit: int | None) -> tuple[int, str | None]:
     """The sequence length to use for the setting max_sequence_length, and a note where that isn't what was asked.
 

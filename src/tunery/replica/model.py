@@ -37,7 +37,7 @@ class ServedModel:
         config: Any = model.config.get_text_config()
         self.batches: bool = "past_key_values" in self._takes and _keeps_columns(config)
         """Rows of different answers can share a batch. Models with a running state answer one at a time."""
-        self.cache_tokens = _cache_tokens(config, dtype)
+        self.cache_tokens = _cache_tokens(config, dtype) if self.batches else 0
 
     def load_adapter(self, name: str, path: Path) -> None:
         """Read an adapter. Raises Problem `adapter_unusable`; the model is then as it was."""
