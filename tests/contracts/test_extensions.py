@@ -1,6 +1,5 @@
 """What every extension of a point must do, whoever wrote it."""
 
-import inspect
 import subprocess
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the contract of families is proved with: trainings by the real engine in this process, and transformers alone."""
+"""What proves the contract of families: trainings by the real engine in this process, and transformers alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +59,10 @@ class Trained:
     def learnt(self) -> bool:
         """The loss fell, by more than chance."""
         return sum(self.losses[-3:]) / 3 < 0.9 * self.losses[0]
+
+    def equals(self, other: "Trained") -> bool:
+        """The trained weights are the same bit for bit."""
+        return all(torch.equal(tensor, other.masters[name]) for name, tensor in self.masters.items())
 
 
 def plain(folder: Path, **changes: Any) -> Any:

@@ -48,7 +48,7 @@ def test_every_weight_trains(architecture: str, tmp_path: Path) -> None:
     )
     assert resumed.losses == whole.losses[-len(resumed.losses) :]
     assert len(resumed.losses) == 4
-    assert differing(resumed.masters, loaded) == []
+    assert resumed.equals(whole)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
@@ -72,7 +72,7 @@ def test_an_adapter_trains(architecture: str, tmp_path: Path) -> None:
 
     resumed = Trained(tmp_path / "resumed", base, [whole.checkpoint], number=2, **settings)
     assert resumed.losses == whole.losses[-len(resumed.losses) :]
-    assert all(torch.equal(tensor, resumed.masters[name]) for name, tensor in whole.masters.items())
+    assert resumed.equals(whole)
 
 
 def _model_types() -> set[str]:
@@ -96,4 +96,4 @@ def test_every_text_architecture_of_the_catalog_is_here() -> None:
 
 def test_families_name_types_that_there_are() -> None:
     for _, family in FAMILIES.all():
-        assert family.MODEL_TYPES <= set(CONFIG_MAPPING)
+        assert set(CONFIG_MAPPING) >= family.MODEL_TYPES

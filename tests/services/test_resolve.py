@@ -1,6 +1,7 @@
 """From what a person wrote to what will run: every value, its origin, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ TEXTS = DataFacts("texts@1", "corpus", "text", 120, "1" * 64)
 def asked(tmp_path: Path) -> Any:
     base = inspect_folder(bare_model(tmp_path))
 
-    def ask(train: DataFacts = ROWS, validation: DataFacts | None = None, **fields: Any) -> ResolvedSpec:
+    def ask(
+        train: DataFacts = ROWS, validation: DataFacts | None = None, family: str = "llama", **fields: Any
+    ) -> ResolvedSpec:
         spec = RunSpec.model_validate({"base_model": "bare", "data": "rows", **fields})
         return resolve(
             spec,
-            base=base,
+            base=replace(base, family=family),
             base_hash="2" * 64,
             train=[train],
             validation=validation,
@@ -45,12 +48,24 @@ def code_of(ask: Any, **fields: Any) -> tuple[str, str | None]:
     return caught.value.code, caught.value.where.setting
 
 
+def test_a_run_says_that_the_rows_of_some_families_are_read_one_at_a_time(asked: Any) -> None:
+    assert not any("one at a time" in note for note in asked().notes)
+    for family, title in (("rwkv", "RWKV"), ("bloom", "BLOOM")):
+        (note,) = [note for note in asked(family=family).notes if "one at a time" in note]
+        assert title in note
+        assert "packing" not in note
+    (note,) = [
+        note for note in asked(family="gptj", settings={"packing": True}).notes if "one at a time" in note
+    ]
+    assert "packing" in note
+
+
 def test_rows_with_images_are_refused_before_a_run(asked: Any) -> None:
     pictures = DataFacts("pictures@1", "sharegpt_image", "conversation", 120, "3" * 64, images=True)
     with pytest.raises(Problem) as caught:
         asked(train=pictures)
     assert caught.value.code == "images_not_learnt"
-    assert "shows images; sft reads text alone" in caught.value.message
+    assert "contains images; sft trains on text only" in caught.value.message
     assert "sharegpt" in caught.value.cure
     assert "image" not in caught.value.cure.partition(":")[2]
     assert code_of(asked, validation=pictures, settings={"eval_steps": 1})[0] == "images_not_learnt"
@@ -135,9 +150,9 @@ def test_everything_wrong_is_told_at_once_each_at_its_place(asked: Any) -> None:
         asked(train=TEXTS, settings=wrong)
     told = {part.where.setting or part.where.field: part for part in caught.value.parts}
     assert set(told) == {*wrong, "data"}
-    assert told["epochs"].message == "epochs can't be 0: it takes a whole number of at least 1."
-    assert told["epochs"].cure == "Correct it, or leave it out: it is 3 then."
-    assert told["learning_rate"].message == "learning_rate = 0.1 is outside 0.00001 … 0.001."
+    assert told["epochs"].message == "epochs can't be 0: it must be a whole number of at least 1."
+    assert told["epochs"].cure == "Correct it, or leave it out to use 3."
+    assert told["learning_rate"].message == "learning_rate = 0.1 is outside the range 0.00001 … 0.001."
     assert "lora_rank" in told["lorra"].cure
 
 

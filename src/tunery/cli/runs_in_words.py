@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's help comes without loading schemas
+    from tunery.schemas.diagnosis import Diagnosis
     from tunery.schemas.run import ResolvedSpec, Run
 
 
@@ -29,6 +30,20 @@ def waits(run: "Run") -> str:
     return run.waiting.message if run.waiting else ""
 
 
+def findings(diagnosis: "Diagnosis") -> Iterator[str]:
+    """What the curves say, with what to do about it."""
+    so_far = "" if diagnosis.complete else " so far"
+    if not diagnosis.findings:
+        yield (
+            f"Nothing stands out in the {diagnosis.points:,} measurements up to step {diagnosis.step:,}{so_far}."
+        )
+    for found in diagnosis.findings:
+        yield f"{found.title} ({found.severity}): {found.message}"
+        if found.rows:
+            yield f"  Training rows: {', '.join(map(str, found.rows))}"
+        yield from (f"  - {line}" for line in found.advice)
+
+
 def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
     """What would happen, and what would not."""
     found, spec = resolved.outlook, resolved.spec
@@ -37,20 +52,20 @@ def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
     about = "about " if found.rough else ""
     data = ", ".join(ref.label for ref in spec.data.train)
     yield (
-        f"Learns from {about}{found.rows:,} rows of {data} in {about}{found.steps:,} steps, "
+        f"Trains on {about}{found.rows:,} rows of {data} in {about}{found.steps:,} steps, "
         f"epochs: {spec.settings['epochs']}."
     )
     if found.validation_rows and spec.settings["eval_steps"]:
         yield f"Validation: {found.validation_rows:,} rows, every {spec.settings['eval_steps']:,} steps."
     else:
-        yield "Nothing is measured while it learns: no validation rows, or eval_steps is 0."
+        yield "No validation during training: there are no validation rows, or eval_steps is 0."
     if spec.evaluate.dataset and found.held_out_rows:
         rows = f"{found.held_out_rows:,} held-out rows of {spec.evaluate.dataset.label}"
-        yield f"Then base and tuned model answer {rows}."
+        yield f"Then the base and the tuned model are evaluated on {rows}."
     else:
-        yield "Base and tuned model won't be compared: no held-out rows are named."
+        yield "No evaluation: no held-out rows are given."
     yield (
         f"The model is published as {spec.publish.name or spec.name}."
         if spec.publish.auto
-        else "Nothing is published by itself; `tunery models publish` does it afterwards."
+        else "The model isn't published automatically; `tunery models publish` does it afterwards."
     )

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from tunery.core.errors import Problem, Where
-from tunery.schemas.dataset import FileOptions, Skipped, TurnName
+from tunery.schemas.check import FileOptions, TurnName
+from tunery.schemas.dataset import Skipped
 
 FILE = "dataset_info.json"
 _HUBS = {"hf_hub_url": "Hugging Face", "ms_hub_url": "ModelScope", "om_hub_url": "Modelers"}
@@ -121,19 +122,19 @@ def _entry(name: str, said: object) -> Entry:
 def _file(said: dict[str, Any]) -> str:
     for key, hub in _HUBS.items():
         if key in said:
-            raise Unusable(f"it lies on a hub ({hub}: {said[key]}); download it and import the file")
+            raise Unusable(f"it is hosted on a hub ({hub}: {said[key]}); download it and import the file")
     if "script_url" in said:
-        raise Unusable("it is read by a script of its own, and Tunery runs none")
+        raise Unusable("it needs its own loading script, which Tunery doesn't run")
     if "cloud_file_name" in said:
-        raise Unusable("it lies in a cloud store; download it and import the file")
+        raise Unusable("it is in cloud storage; download it and import the file")
     file = said.get("file_name")
     if not isinstance(file, str) or not file:
         raise Unusable("it names no file")
     file = posixpath.normpath(file)
     if file.startswith(("/", "..")) or "\\" in file or "\0" in file:
-        raise Unusable("its file lies outside the folder")
+        raise Unusable("its file is outside the folder")
     if not file.lower().endswith(_ENDINGS):
-        raise Unusable(f"its file is none of {', '.join(_ENDINGS)}")
+        raise Unusable(f"its file type is none of {', '.join(_ENDINGS)}")
     return file
 
 

@@ -21,6 +21,7 @@ from tunery.engine.batches import Group, collate, plain_groups, plan_epoch, step
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.inputs import TrainInputs, read_train_inputs
+from tunery.engine.lookout import Lookout
 from tunery.engine.machine import memory_mb
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known, with_reference
@@ -80,7 +81,7 @@ class Training:
             [Path(path) for path in given.resume_from], lambda text: events.log(text, "warning")
         )
         if found is None and given.resume_from:
-            events.log("No checkpoint could be used; the training starts from the beginning.", "warning")
+            events.log("No usable checkpoint was found; training starts from the beginning.", "warning")
         self.policy = Policy(
             inputs.base,
             inputs.family,
@@ -96,6 +97,7 @@ class Training:
         self.steps = self._count_steps()
         self.train_seconds = 0.0
         self.tokens = self.supervised = 0
+        self._lookout = Lookout()
         self._mark = (0.0, 0, 0)  # seconds, tokens, supervised at the last metric
         events.step = self.position.step
         events.write(
@@ -105,6 +107,8 @@ class Training:
             validation_rows=len(inputs.validation or ()),
             tokens=self.train.tokens,
             supervised_tokens=self.train.supervised,
+            dropped_rows=self.train.dropped,
+            cut_rows=self.train.cut,
             trainable_parameters=self.policy.trainable,
             parameters=self.policy.parameters,
             resumed_from=found.step if found else None,
@@ -191,6 +195,10 @@ class Training:
         if position.first_loss is None:
             position.first_loss = position.last_loss
         self.events.step = position.step
+        usual = self._lookout.above(position.last_loss)
+        if usual is not None:
+            numbers = [row + 1 for row in rows[:64]]
+            self.events.write("stands_out", loss=position.last_loss, usual=usual, rows=numbers)
         self._last = {"learning_rate": rate, "grad_norm": norm}
         self._epoch = position.epoch + position.batch / groups_in_epoch
 
@@ -276,8 +284,8 @@ class Training:
         if leads_no_further(settings, position.watched) and position.step < self.steps:
             position.enough = True
             self.events.log(
-                f"Early stopping: {settings.early_stopping_metric} led no further in the last "
-                f"{settings.early_stopping_patience} validations. The model of step {position.step} is kept."
+                f"Early stopping: {settings.early_stopping_metric} didn't improve in the last "
+                f"{settings.early_stopping_patience} validations. The model from step {position.step} is kept."
             )
 
     # -- keeping
@@ -383,7 +391,7 @@ class Training:
                 "warning",
             )
         if store.dropped:
-            self.events.log(f"{store.dropped} rows hold nothing to learn from and are left out.", "warning")
+            self.events.log(f"{store.dropped} rows contain nothing to train on and are left out.", "warning")
         return store
 
 

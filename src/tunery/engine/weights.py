@@ -21,7 +21,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     PreTrainedModel,
 )
-
 from transformers.pytorch_utils import Conv1D
 
 from tunery.core.errors import Problem

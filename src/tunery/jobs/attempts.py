@@ -3,7 +3,6 @@
 What the engine does there is the handler's business; this module knows only the attempt folder.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tunery.core.attempt import AttemptFolder, Want, attempt_folder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.process import child_environment
+from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, checkpoint, run, task
 from tunery.jobs import stages
@@ -24,12 +23,13 @@ from tunery.jobs.queue import Fenced
 from tunery.jobs.recorder import record_new_events
 from tunery.jobs.states import move_run
 from tunery.jobs.work import Work
-from tunery.launch.point import LAUNCHERS, Launcher
+from tunery.launch.point import LAUNCHERS, Launcher, engine_call
 
 LayOut = Callable[[AttemptFolder, int], None]
 """Fills a new attempt's folder; gets the folder and the attempt's number."""
 
 _POLL_SECONDS = 0.2
+_SETTLE_SECONDS = 0.01
 _CANCEL_SECONDS = 5.0
 _SAVE_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
@@ -57,7 +57,7 @@ class LeftOff(Exception):
         self.status: Literal["paused", "cancelled"] = "paused" if want == "pause" else "cancelled"
 
 
-def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: LayOut) -> Ended:
+def drive(work: Work, stage: str, launcher_name: str, lay_out: LayOut) -> Ended:
     """Bring a stage to a result, through as many engines as it takes.
 
     Raises Problem `engine_crashed` after too many attempts in a row that gained no step, LeftOff, Interrupted, Fenced.
@@ -67,7 +67,7 @@ def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: Lay
         found = _open_attempt(work)
         if found is None:
             _leave_off(_wanted(work))
-            found = _begin(work, stage, launcher, threads, lay_out)
+            found = _begin(work, stage, launcher, lay_out)
         number, folder = found
         try:
             result, want = _follow(work, launcher, folder, number)
@@ -115,9 +115,7 @@ def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
     return None if row is None else (row.number, AttemptFolder(Path(row.folder)))
 
 
-def _begin(
-    work: Work, stage: str, launcher: Launcher, threads: int, lay_out: LayOut
-) -> tuple[int, AttemptFolder]:
+def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple[int, AttemptFolder]:
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
@@ -142,10 +140,7 @@ def _begin(
                 .values(started=func.coalesce(run.c.started, now_us()))
             )
     lay_out(folder, number)
-    command = work.settings.engine_command or [sys.executable, "-m", "tunery.engine"]
-    environment = child_environment()
-    if threads:
-        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command, environment = engine_call(work.settings)
     launcher.start([*command, str(folder.path)], folder, environment)
     return number, folder
 
@@ -154,7 +149,15 @@ def _follow(
     work: Work, launcher: Launcher, folder: AttemptFolder, number: int
 ) -> tuple[dict[str, Any] | None, Want]:
     """Record what the engine says and pass on what is wanted, until it ends."""
+    with FolderWatch(folder.path) as changes:
+        return _follow_changes(work, launcher, folder, number, changes)
+
+
+def _follow_changes(
+    work: Work, launcher: Launcher, folder: AttemptFolder, number: int, changes: FolderWatch
+) -> tuple[dict[str, Any] | None, Want]:
     read_to = 0
+    record_at = 0.0
     asked_at: float | None = None
     while True:
         if work.lost.is_set():
@@ -162,13 +165,14 @@ def _follow(
         alive = launcher.alive(folder)
         result = folder.read_result()
         size = folder.events.stat().st_size if folder.events.exists() else 0
-        if size > read_to:
+        over = result is not None or not alive
+        if size > read_to and (over or time.monotonic() >= record_at):
             with work.writing() as connection:
                 record_new_events(connection, work.claim, folder, number)
-            read_to = size
+            read_to, record_at = size, time.monotonic() + _POLL_SECONDS
             continue
         want = _wanted(work)
-        if result is not None or not alive:
+        if over:
             return result, want
         if want != "run" and folder.wanted() != want:
             folder.ask(want)
@@ -179,7 +183,9 @@ def _follow(
         patience = _CANCEL_SECONDS if want == "cancel" else _SAVE_SECONDS
         if asked_at is not None and time.monotonic() - asked_at > patience:
             launcher.kill(folder)
-        time.sleep(_POLL_SECONDS)
+        if changes.wait(_POLL_SECONDS):
+            # Many events come together: one transaction for those of a moment.
+            time.sleep(max(_SETTLE_SECONDS, record_at - time.monotonic()))
 
 
 def _wanted(work: Work) -> Want:

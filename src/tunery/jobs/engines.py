@@ -48,7 +48,7 @@ def run_engine(
         folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
 
     try:
-        return drive(work, kind, resources.launcher, threads, lay_out)
+        return drive(work, kind, resources.launcher, lay_out)
     except Interrupted:
         with work.writing() as connection:
             give_back(connection, work.claim, None)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tunery.data.rows import Preference, Row
 from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
 API_VERSION = 1
@@ -21,7 +21,7 @@ class Settings(TrainingSettings):
     """What every method has, and where scores lie."""
 
     center_rewards: float = setting(
-        0.0, "Pull of the scores towards 0; 0 = none, 0.01 is usual.", range=(0.0, 1.0), ge=0
+        0.0, "Penalty that pulls scores towards 0; 0 = none, 0.01 is typical.", range=(0.0, 1.0), ge=0
     )
 
 

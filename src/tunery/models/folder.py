@@ -17,6 +17,7 @@ import orjson
 
 from tunery.core.errors import Problem
 from tunery.core.files import sha256_file
+from tunery.models import catalog
 from tunery.models.families.point import FAMILIES, Family
 
 TOKENIZER_FILES = (
@@ -97,7 +98,7 @@ def inspect_folder(path: Path) -> ModelFolder:
     shards = _weights(path)
     if not shards:
         _refuse_pickles(path)
-        raise Problem("model_folder_incomplete", path=str(path), detail="it holds no .safetensors file")
+        raise Problem("model_folder_incomplete", path=str(path), detail="it contains no .safetensors file")
     _check_index(path, shards)
     counts = _count_weights(path, shards)
     tokenizer = _read_tokenizer(path)
@@ -137,10 +138,10 @@ def layout_note(family: Family, *, packing: bool) -> str | None:
     if family.PACKED:
         return None
     note = (
-        f"Rows are computed one at a time: the code of {family.TITLE} models can't be told where a row ends. The "
-        "result is the same as with rows laid end to end; it takes longer."
+        f"{family.TITLE} models read rows one at a time, because their code can't tell where one row ends and the "
+        "next begins. The result is the same; training takes longer."
     )
-    return f"{note} packing still decides which rows make a step." if packing else note
+    return f"{note} packing only decides which rows make up a step." if packing else note
 
 
 def sequence_limit(wanted: int, limit: int | None) -> tuple[int, str | None]:
@@ -163,10 +164,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise Problem("model_folder_incomplete", path=str(path), detail="config.json is missing")
     config = _read_json(path, file)
-    if _wants_own_code(config):
-        raise Problem(
-            "remote_code", name=path.name, instead="Choose a model whose code transformers has built in."
-        )
+    successor = catalog.successor_of_family(str(config.get("model_type")))
+    if successor or _wants_own_code(config):
+        instead = successor or "Choose a model whose code transformers has built in."
+        raise Problem("remote_code", name=path.name, instead=instead)
     architectures = config.get("architectures")
     if not (isinstance(architectures, list) and architectures and isinstance(architectures[0], str)):
         raise Problem("model_folder_incomplete", path=str(path), detail="config.json names no architecture")
@@ -258,7 +259,7 @@ def _header(path: Path, shard: Path) -> Iterator[tuple[str, list[int]]]:
             header = orjson.loads(file.read(length))
         tensors = [entry for name, entry in header.items() if name != "__metadata__"]
         if max((entry["data_offsets"][1] for entry in tensors), default=0) != size - 8 - length:
-            raise ValueError("it breaks off")
+            raise ValueError("it is cut off")
         for entry in tensors:
             yield str(entry["dtype"]), [int(n) for n in entry["shape"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -5,7 +5,7 @@ Pure: it is told what is known of each dataset version or file, and knows neithe
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -14,12 +14,13 @@ import orjson
 from tunery.core.errors import Problem, Where
 from tunery.core.files import sha256_file
 from tunery.data import general
+from tunery.data.estimate import Sampled
 from tunery.data.laid_out import general_rate
 from tunery.data.sampling import HIGHEST_RATE, LOWEST_RATE, rates_of_shares
 from tunery.data.select import LONGEST_VALIDATION
 from tunery.methods.point import METHODS
 from tunery.models.folder import ModelFolder
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows, RecipePart, RecipePreview, RowCounts
 from tunery.schemas.run import DataSpec, MixSpec, ResolvedSpec, TrainRef
 
@@ -46,6 +47,14 @@ class DataFacts:
     """Characters of a token, estimated."""
     images: bool = False
     """Whether rows show images."""
+    lengths: tuple[int, ...] = ()
+    """Tokens of rows spread over the whole, where they were counted."""
+    foreign: float = 0.0
+    """Share of the characters that stand in no Latin script, of those rows."""
+
+    def sampled(self, found: Sampled) -> "DataFacts":
+        """The same with what a sample of the rows says."""
+        return replace(self, per_token=found.per_token, lengths=found.lengths, foreign=found.foreign)
 
 
 def shipped_facts(method: str, kind: RowKind) -> DataFacts:
@@ -64,7 +73,7 @@ def pinned(data: DataSpec, train: Sequence[DataFacts], general: DataFacts | None
     """
     labels = [one.label for one in (*train, *([general] if general else []))]
     for label in sorted({one for one in labels if labels.count(one) > 1}):
-        detail = f"{label} is named twice among the training data; name it once and raise its sampling_rate."
+        detail = f"{label} is listed twice in the training data; list it once and raise its sampling_rate."
         raise Problem("spec_invalid", where=Where(field="data.train"), detail=detail)
     mix = data.mix
     if mix is not None and general is not None:
@@ -185,26 +194,26 @@ def notes_of(
         if part.kind == "general" and mix is not None and part.sampling_rate >= HIGHEST_RATE:
             own = sum(one.characters for one in parts if one.kind == "own")
             notes.append(
-                f"The general corpus {part.dataset} is small: even ten copies of it are {part.characters:,} of the "
-                f"{round(mix.ratio * own):,} characters that were asked for."
+                f"The general corpus {part.dataset} is small: even ten copies are only {part.characters:,} of the "
+                f"{round(mix.ratio * own):,} characters requested."
             )
         if part.kind == "own" and part.sampling_rate > 5:
             notes.append(
-                f"{part.dataset} is gone through {part.sampling_rate:g} times an epoch; 1 to 5 is advised."
+                f"{part.dataset} is repeated {part.sampling_rate:g} times per epoch; 1 to 5 is recommended."
             )
     if counts.returned:
         notes.append(
             f"{counts.set_aside:,} rows were drawn for validation; {counts.validation:,} are used, and "
-            f"{counts.returned:,} return to training."
+            f"{counts.returned:,} go back to training."
         )
     if text and mix is None:
         notes.append(
-            "Plain text alone teaches no answers, and may cost some of what the model knows of following "
+            "Training on plain text alone doesn't teach answering, and may weaken the model's ability to follow "
             "instructions. Mix in a general corpus, or fine-tune on conversations afterwards."
         )
     if settings.get("pseudo_multi_turn_probability"):
         notes.append(
-            "Single-turn rows will be joined, so there will be fewer and longer ones than the counts say."
+            "Single-turn rows will be joined, so there will be fewer, longer rows than counted here."
         )
     return notes
 

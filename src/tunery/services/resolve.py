@@ -15,11 +15,12 @@ from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
 from tunery.models.folder import ModelFolder, layout_note, load_family, sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import check_settings
 from tunery.services import recipe
+from tunery.services.advice import advice_of
 from tunery.services.outlook import outlook_of
 from tunery.services.recipe import DataFacts
 
@@ -82,13 +83,15 @@ def resolve(
     layout = layout_note(load_family(base), packing=values["packing"])
     text = all(one.row_kind == "text" for one in train)
     notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
+    outlook = outlook_of(filled, values, counts, train, held_out)
+    notes += advice_of(spec.method, values, origins, train, outlook)
     return ResolvedSpec(
         spec=RunSpec.model_validate(filled.model_dump()),
         origins=origins,
         base_model_hash=base_hash,
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
-        outlook=outlook_of(filled, values, counts, train, held_out),
+        outlook=outlook,
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation
         ),
@@ -205,14 +208,16 @@ def _useless_settings(
 
     split = values["validation_split_ratio"] > 0
     if validation is not None and "validation_split_ratio" in given and split:
-        yield useless("validation_split_ratio", "a validation dataset is named")
+        yield useless("validation_split_ratio", "a validation dataset is set")
     has_rows = validation is not None or split
     if "eval_steps" in given and values["eval_steps"] and not has_rows:
-        yield useless("eval_steps", "there is no validation data; name some or set validation_split_ratio")
+        yield useless(
+            "eval_steps", "there is no validation data; set a validation dataset or validation_split_ratio"
+        )
     if "max_val_samples" in given and not has_rows:
         yield useless("max_val_samples", "there is no validation data")
     if has_rows and "eval_steps" in given and values["eval_steps"] == 0 and "eval_batch_size" in given:
-        yield useless("eval_batch_size", "eval_steps is 0, so nothing is validated")
+        yield useless("eval_batch_size", "eval_steps is 0, so there is no validation")
 
 
 def _check_evaluation(spec: RunSpec, held_out: DataFacts | None) -> None:
@@ -222,9 +227,9 @@ def _check_evaluation(spec: RunSpec, held_out: DataFacts | None) -> None:
     for name in spec.evaluate.metrics:
         needs = METRICS.load(name).NEEDS
         if needs == "preference" and held_out.row_kind != "preference":
-            reason = f"{held_out.label} has no worse answers to compare with"
+            reason = f"{held_out.label} has no rejected answers to compare with"
         elif scored and needs != "preference":
-            reason = f"a model trained by {spec.method} gives scores and writes no text"
+            reason = f"a model trained with {spec.method} outputs scores, not text"
         else:
             continue
         raise Problem(

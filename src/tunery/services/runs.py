@@ -57,7 +57,7 @@ _LOG_BYTES = 200_000
 
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
-    return _resolve(ctx, spec)[0]
+    return _resolve(ctx, spec, sample=True)[0]
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
@@ -86,7 +86,7 @@ def recipe(ctx: Context, id: str) -> RecipeReport:
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
-    resolved, inputs = _resolve(ctx, spec)
+    resolved, inputs = _resolve(ctx, spec, sample=False)
     name = resolved.spec.name
     assert name is not None
     job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
@@ -285,7 +285,7 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
         move_task(ctx.conn, id, "cancelled")
     if not move_run(ctx.conn, row.id, targets[verb]):  # pyright: ignore[reportArgumentType]
         raise Problem(
-            "not_in_state", noun="Run", name=row.id, state=row.state, verb=verb, needed="queued or running"
+            "not_in_state", noun="run", name=row.id, state=row.state, verb=verb, needed="queued or running"
         )
     stages.leave_off(ctx.conn, row.id, "waiting" if verb == "pause" else "skipped")
     stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
@@ -294,7 +294,7 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
 def _resume(ctx: Context, row: Row[Any]) -> None:
     if not move_run(ctx.conn, row.id, "queued", come_from="paused", want="run", reason=None):
         raise Problem(
-            "not_in_state", noun="Run", name=row.id, state=row.state, verb="resume", needed="paused"
+            "not_in_state", noun="run", name=row.id, state=row.state, verb="resume", needed="paused"
         )
     planned = [Stage.model_validate(stage) for stage in row.stages]
     kind = next((one.name for one in planned if one.state == "waiting" and one.name != "prepare"), "train")
@@ -302,11 +302,11 @@ def _resume(ctx: Context, row: Row[Any]) -> None:
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
-def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
-    """The resolved spec, and the inputs fixed with it."""
+def _resolve(ctx: Context, spec: RunSpec, *, sample: bool) -> tuple[ResolvedSpec, dict[str, Any]]:
+    """The resolved spec, and the inputs fixed with it. `sample`: look at the tokens of some rows too, for advice."""
     LAUNCHERS.load(spec.resources.launcher)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=False)
+    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=sample)
     inputs = {
         "base_model": str(base.path),
         "licence": base_models.licence_of(ctx, spec.base_model),

@@ -26,11 +26,11 @@ def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
     if not _worker_alive(ctx):
         return Waiting(
             code="no_worker",
-            message="No worker is alive. The server starts one again by itself; if this stays, see the server's log.",
+            message="No worker is running. The server restarts it automatically; if not, see the server's log.",
         )
     count, ahead = _ahead(ctx, own)
     if count == 0:
-        return Waiting(code="worker_takes_it", message="Waiting for a worker, which takes it up in a moment.")
+        return Waiting(code="worker_takes_it", message="Waiting for a worker.")
     more = f", and {count - 1:,} more" if count > 1 else ""
     return Waiting(
         code="runs_ahead",

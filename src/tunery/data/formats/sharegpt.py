@@ -4,7 +4,7 @@ from tunery.data.fields import as_object
 from tunery.data.pictures import names_images
 from tunery.data.rows import Row
 from tunery.data.spelling import SHAREGPT, quick_turns, talk_in
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "ShareGPT"
@@ -21,7 +21,7 @@ def recognise(record: object) -> str | None:
         return None
     turns = record.get("conversations")
     if isinstance(turns, list) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
-        return "records have a list conversations of turns with from and value"
+        return "records have a `conversations` list of turns with from and value"
     return None
 
 

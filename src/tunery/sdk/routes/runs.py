@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tunery.core.errors import Problem
+from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
@@ -25,6 +26,7 @@ _RECIPE = as_json(RecipeReport)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
+_DIAGNOSIS = as_json(Diagnosis)
 _BODIES = as_json(list[dict[str, Any]])
 
 
@@ -38,7 +40,7 @@ def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
 
 
 def preview(spec: SpecLike) -> Call[RecipePreview]:
-    """What a spec's data would come to: rows, characters, shares, tokens, leaks. Nothing is started."""
+    """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return Call("POST", "/api/v1/runs/preview", _PREVIEW, body=_sent(spec), safe=True)
 
 
@@ -92,6 +94,11 @@ def metrics(
     return Call("GET", f"/api/v1/runs/{segment(run)}/metrics", _SERIES, query=query)
 
 
+def diagnose(run: str) -> Call[Diagnosis]:
+    """What a run's curves say so far: under-fitting, spikes, over-fitting …, with evidence and advice."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/diagnosis", _DIAGNOSIS)
+
+
 def log(run: str, *, offset: int = 0) -> Call[RunLog]:
     """The engine's log from byte `offset`."""
     return Call("GET", f"/api/v1/runs/{segment(run)}/log", _LOG, query={"offset": offset})
@@ -103,7 +110,7 @@ def checkpoints(run: str) -> Call[list[Checkpoint]]:
 
 
 def stop(run: str) -> Call[Run]:
-    """Finish now and keep the model so far."""
+    """Stop now and keep the model so far."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/stop", _RUN)
 
 
@@ -113,12 +120,12 @@ def pause(run: str) -> Call[Run]:
 
 
 def resume(run: str) -> Call[Run]:
-    """Go on with a paused run."""
+    """Resume a paused run."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/resume", _RUN)
 
 
 def cancel(run: str) -> Call[Run]:
-    """End at once; nothing is kept."""
+    """Stop at once and discard the model."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/cancel", _RUN)
 
 
@@ -158,6 +165,7 @@ class Runs(Resource[S]):
     get = endpoint(get)
     events = endpoint(events)
     metrics = endpoint(metrics)
+    diagnose = endpoint(diagnose)
     log = endpoint(log)
     checkpoints = endpoint(checkpoints)
     stop = endpoint(stop)

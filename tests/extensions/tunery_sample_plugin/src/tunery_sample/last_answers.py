@@ -6,7 +6,7 @@ from typing import Any
 
 from tunery.data.rows import Conversation, Row
 from tunery.methods.point import Example, Loss, Need, Policy, Renderer
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
 API_VERSION = 1
@@ -22,7 +22,7 @@ class Settings(TrainingSettings):
     """What every method has, and how many answers are learnt."""
 
     answers_learnt: int = setting(
-        1, "How many answers, counted from the end, are learnt from.", range=(1, 10), ge=1, group="data"
+        1, "How many answers, counted from the end, are trained on.", range=(1, 10), ge=1, group="data"
     )
 
 
