@@ -9,7 +9,8 @@ from peft import PeftModel
 from transformers import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from tests.families.lab import Trained, answers, differing, logits, plain, served
+from tests.families.lab import PROMPTS, Trained, answers, differing, logits, plain, served
+from tests.replica.asking import Asked, ask_all, running_decoder
 from tests.toys import ARCHITECTURES, toy_model
 from tunery.models import catalog
 from tunery.models.families.point import FAMILIES
@@ -69,6 +70,36 @@ def test_an_adapter_trains(architecture: str, tmp_path: Path) -> None:
     merged = plain(tmp_path / "merged")
     assert torch.allclose(logits(merged), expected, atol=1e-4)
     assert answers(merged, ANSWER) == said
+
+    resumed = Trained(tmp_path / "resumed", base, [whole.checkpoint], number=2, **settings)
+    assert resumed.losses == whole.losses[-len(resumed.losses) :]
+    assert resumed.equals(whole)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "falcon"])
+def test_an_adapter_with_magnitudes_trains(architecture: str, tmp_path: Path) -> None:
+    settings = {"learning_rate": 1e-2, "lora_dropout": 0.1, "lora_rank": 4, "lora_dora": True}
+    base = toy_model(tmp_path / "base", architecture)
+    whole = Trained(tmp_path / "whole", base, **settings)
+    assert whole.learnt(), whole.losses
+    magnitudes = {name: tensor for name, tensor in whole.masters.items() if "magnitude" in name}
+    assert magnitudes
+
+    tuned = PeftModel.from_pretrained(plain(base), str(whole.output)).eval()
+    fresh = Trained(tmp_path / "fresh", base, **{**settings, "max_steps": 1, "learning_rate": 1e-6})
+    assert all(not torch.allclose(tensor, fresh.masters[name]) for name, tensor in magnitudes.items())
+    assert differing(whole.masters, tuned) == []
+    expected, said = logits(tuned), answers(tuned, ANSWER)
+    assert served(base, ANSWER, whole.output) == said
+    with running_decoder(base) as (decoder, model):
+        decoder.call(lambda: model.load_adapter("tuned", whole.output)).result()
+        names = [None, "tuned"]
+        alone = [ask_all(decoder, [Asked(PROMPTS[0], ANSWER, name)])[0] for name in names]
+        assert ask_all(decoder, [Asked(PROMPTS[0], ANSWER, name) for name in names * 2]) == alone * 2
+
+    tuned.merge_and_unload().save_pretrained(tmp_path / "merged")
+    merged = plain(tmp_path / "merged")
+    assert torch.allclose(logits(merged), expected, atol=1e-4)
 
     resumed = Trained(tmp_path / "resumed", base, [whole.checkpoint], number=2, **settings)
     assert resumed.losses == whole.losses[-len(resumed.losses) :]

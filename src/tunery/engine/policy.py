@@ -158,7 +158,7 @@ class Policy(Likelihood):
         self.optimizer = Optimizer(
             self._module,
             self.dtype,
-            exact=("score",) if scored else (),
+            exact=("score", *weights.EXACT) if scored else weights.EXACT,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
         )

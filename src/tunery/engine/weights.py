@@ -30,6 +30,8 @@ from tunery.models.folder import TOKENIZER_FILES
 from tunery.schemas.settings import TrainingSettings
 
 ADAPTER_FILE = "adapter_model.safetensors"
+EXACT = ("lora_magnitude_vector",)
+"""Weights of adapters that are too few to be rounded in computation: a step of theirs would be lost."""
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -87,6 +89,7 @@ def add_adapter(
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
         use_rslora=settings.lora_rslora,
+        use_dora=settings.lora_dora,
         target_modules=usual if chosen == "all-linear" else chosen,
         # GPT-2 keeps its matrices the other way round.
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
@@ -173,6 +176,7 @@ def _set(config: Any, values: Mapping[str, Any]) -> None:
 
 def _stored_name(name: str) -> str:
     """As PEFT names it in a file."""
+    name = name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector")
     for inside in (".lora_A", ".lora_B", ".modules_to_save"):
         name = name.replace(f"{inside}.default.", "." if inside == ".modules_to_save" else f"{inside}.")
     return name
