@@ -26,10 +26,10 @@ class Started(_Event):
     """Optimizer steps in total."""
     rows: int
     validation_rows: int
-    tokens: int
-    """Tokens of one epoch."""
-    supervised_tokens: int
-    """Tokens of one epoch that are trained on."""
+    tokens: int | None
+    """Tokens of one epoch; none where rows become tokens while it trains."""
+    supervised_tokens: int | None
+    """Tokens of one epoch that are trained on; none as above."""
     trainable_parameters: int
     parameters: int
     resumed_from: int | None
