@@ -351,6 +351,8 @@ class TrainResult(Schema):
     """Tokens trained on by this attempt."""
     supervised_tokens: int = 0
     tokens_per_second: float = 0.0
+    data_wait_share: float = 0.0
+    """Of the training time, the part in which a step waited for its rows to become batches."""
     first_loss: float | None = None
     last_loss: float | None = None
     validation_loss: float | None = None
