@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from tunery.core.attempt import AttemptFolder
 from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive
+from tunery.jobs.giving_way import step_back
 from tunery.jobs.queue import Claim, give_back
 from tunery.jobs.work import Work
 from tunery.schemas.engine import EngineInput, EngineSpec
@@ -33,7 +34,7 @@ def run_engine(
     """
     resolved = ResolvedSpec.model_validate(row.resolved)
     resources = resolved.spec.resources
-    threads = resources.threads or work.settings.engine_threads
+    threads = resources.threads or work.settings.threads
 
     def lay_out(folder: AttemptFolder, number: int) -> None:
         inputs = EngineInput(
@@ -49,9 +50,12 @@ def run_engine(
 
     try:
         return drive(work, kind, resources.launcher, threads, lay_out)
-    except Interrupted:
+    except Interrupted as interrupted:
         with work.writing() as connection:
-            give_back(connection, work.claim, None)
+            if interrupted.gives_way_to is None:
+                give_back(connection, work.claim, None)
+            else:
+                step_back(connection, work.claim, interrupted.gives_way_to)
     except LeftOff as left:
         with work.writing() as connection:
             leave_off(connection, work.claim, left.status)

@@ -23,15 +23,15 @@ from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading, writing
 from tunery.db.tables import worker
 from tunery.jobs import queue
+from tunery.jobs.giving_way import make_room
 from tunery.jobs.handlers.point import HANDLERS
-from tunery.jobs.queue import Claim, Fenced
+from tunery.jobs.queue import Claim, Fenced, Slots
 from tunery.jobs.work import Work
 
 _LOG = logging.getLogger("tunery.worker")
 _IDLE_SECONDS = 0.2
 _PATIENCE_SECONDS = 1.0
-_ENGINE_SLOTS = 1
-_OTHER_SLOTS = 2
+_LIGHT_SLOTS = 2
 
 
 class Worker:
@@ -44,9 +44,8 @@ class Worker:
         self._blobs = blobs
         self._closing = threading.Event()
         self._held: dict[str, tuple[Work, threading.Thread]] = {}
-        handlers = dict(HANDLERS.all())
-        self._engine_kinds = [kind for kind, handler in handlers.items() if handler.USES_ENGINE]
-        self._other_kinds = [kind for kind, handler in handlers.items() if not handler.USES_ENGINE]
+        self._kinds = [kind for kind, _ in HANDLERS.all()]
+        self._slots = Slots(_LIGHT_SLOTS, settings.engine_slots, settings.project_slots)
 
     def close(self) -> None:
         """Ask to end: engines save, tasks go back to the queue."""
@@ -62,6 +61,8 @@ class Worker:
             self._forget_finished()
             try:
                 claimed = self._claim_one()
+                if not claimed:
+                    make_room(self._engine, self._settings)
             except OperationalError as error:
                 _LOG.warning("the database can't be used; no task is claimed: %s", error.orig)
                 claimed = False
@@ -71,6 +72,8 @@ class Worker:
             work.closing.set()
         for _, thread in list(self._held.values()):
             thread.join()
+        with writing(self._engine) as connection:
+            connection.execute(worker.delete().where(worker.c.id == self.id))
 
     def _register(self) -> None:
         identity = ProcessIdentity.of(os.getpid())
@@ -78,7 +81,12 @@ class Worker:
         with writing(self._engine) as connection:
             connection.execute(
                 worker.insert().values(
-                    id=self.id, boot=identity.boot, pid=identity.pid, started=identity.started, seen=now_us()
+                    id=self.id,
+                    boot=identity.boot,
+                    pid=identity.pid,
+                    started=identity.started,
+                    slots=self._settings.engine_slots,
+                    seen=now_us(),
                 )
             )
 
@@ -96,13 +104,8 @@ class Worker:
                     connection.execute(worker.delete().where(worker.c.id == other.id))
 
     def _claim_one(self) -> bool:
-        busy = sum(work.claim.kind in self._engine_kinds for work, _ in self._held.values())
-        kinds: list[str] = []
-        if busy < _ENGINE_SLOTS:
-            kinds += self._engine_kinds
-        if len(self._held) - busy < _OTHER_SLOTS:
-            kinds += self._other_kinds
-        claim = queue.claim(self._engine, self.id, kinds, self._settings.lease_seconds) if kinds else None
+        lease = self._settings.lease_seconds
+        claim = queue.claim(self._engine, self.id, self._kinds, lease, self._slots)
         if claim is None:
             return False
         work = Work(claim, self._engine, self._settings, self._blobs)
