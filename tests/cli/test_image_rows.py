@@ -19,7 +19,7 @@ def test_a_local_training_on_images_is_refused_before_it_starts(desk: Path) -> N
     (desk / "run.yaml").write_text("base_model: bare\ndata: pictures.zip\nsettings: {max_steps: 2}\n")
     done = tunery(desk, "train", "run.yaml", "--out", "out")
     assert done.returncode == 1
-    assert "shows images; sft reads text alone" in done.stderr
+    assert "contains images; sft trains on text only" in done.stderr
     assert not (desk / "out" / "0001").exists()
 
 

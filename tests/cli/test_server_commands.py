@@ -75,7 +75,7 @@ def test_run_from_yaml_to_published_model(served: Served, imported: str) -> None
     assert done(served, "runs", "show", "counting #1")["id"] == run["id"]
     told = served.tunery("runs", "create", "there.yaml", "--dry-run").stdout
     assert "Learns from 120 rows of rows@1 in 12 steps" in told
-    assert "Nothing is published by itself" in told
+    assert "The model isn't published automatically" in told
     assert "max_steps" in served.tunery("runs", "show", run["id"]).stdout
     assert served.tunery("runs", "logs", run["id"]).returncode == 0
     watched = served.tunery("runs", "watch", run["id"])
@@ -93,7 +93,7 @@ def test_all_wrong_settings_are_told_at_once(served: Served, imported: str) -> N
     told = served.tunery("runs", "create", "wrong.yaml", "--dry-run")
     assert told.returncode == 1
     assert told.stderr.count("Error: ") == 3
-    assert "epochs can't be 0: it takes a whole number of at least 1." in told.stderr
+    assert "epochs can't be 0: it must be a whole number of at least 1." in told.stderr
     assert "`tunery methods show sft`" in told.stderr
     machine = served.tunery("runs", "create", "wrong.yaml", "--dry-run", "--json")
     assert [one["where"]["setting"] for one in json.loads(machine.stdout)["error"]["errors"]] == [
@@ -142,7 +142,7 @@ def test_lost_token_is_replaced_on_the_machine(served: Served, tmp_path: Path) -
     assert used.returncode == 0
     nowhere = tunery(tmp_path, "token", "new", "x", "--data", "nowhere")
     assert nowhere.returncode == 1
-    assert "no server was ever started on it" in nowhere.stderr
+    assert "no server has been started with it yet" in nowhere.stderr
 
 
 def test_chat_with_unknown_model(served: Served) -> None:

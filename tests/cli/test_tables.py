@@ -42,4 +42,4 @@ def test_lists_name_things_as_they_are_named_elsewhere(served: Served) -> None:
     assert served.tunery("models", "show", "orders:2").returncode == 1
     again = served.tunery("models", "publish", "orders #1", "--name", "other")
     assert again.returncode == 1
-    assert "published already, as orders:1" in again.stderr
+    assert "already published as orders:1" in again.stderr

@@ -197,8 +197,8 @@ BAD: dict[str, tuple[str, str]] = {
     "publish": ("base_model: bare\ndata: rows.jsonl\npublish: {auto: true}\n", "--server"),
     "broken json": ("base_model: bare\ndata: cut.json\n", "breaks off"),
     "bad rows": ("base_model: bare\ndata: mixed.jsonl\n", "1 of 121 rows can't be used"),
-    "too few rows": ("base_model: bare\ndata: few.jsonl\n", "at least 100 rows; this has 99"),
-    "wrong format": ("base_model: bare\ndata: text.txt\n", "sft takes"),
+    "too few rows": ("base_model: bare\ndata: few.jsonl\n", "at least 100 rows; this run has 99"),
+    "wrong format": ("base_model: bare\ndata: text.txt\n", "sft accepts"),
     "unknown launcher": ("base_model: bare\ndata: rows.jsonl\nresources: {launcher: moon}\n", "called “moon”"),
 }  # fmt: skip
 
@@ -250,7 +250,7 @@ def test_out_folder_in_use_is_left_alone(desk: Path) -> None:
     assert listing(desk / "out") == {"mine.txt"}
     nothing = tunery(desk, "train", "--resume", "out")
     assert nothing.returncode == 1
-    assert "not a folder of a run" in nothing.stderr
+    assert "not a run folder" in nothing.stderr
 
 
 def test_changed_base_model_is_refused_on_resume(desk: Path) -> None:
@@ -260,4 +260,4 @@ def test_changed_base_model_is_refused_on_resume(desk: Path) -> None:
     (desk / "bare/config.json").write_text((desk / "bare/config.json").read_text() + "\n")
     done = tunery(desk, "train", "--resume", "out")
     assert done.returncode == 1
-    assert "isn't the one this run was begun with" in done.stderr
+    assert "isn't the one this run was started with" in done.stderr

@@ -48,7 +48,7 @@ def test_a_bucket_is_connected_mended_and_imported(window: Open, store: Seaweed,
     page.get_by_label("Endpoint").fill(store.endpoint)
     page.keyboard.press("Enter")
     page.wait_for_url("**/connections/lake")
-    expect(page.locator("#test [role=alert]")).to_contain_text("doesn't know this access key")
+    expect(page.locator("#test [role=alert]")).to_contain_text("doesn't recognise this access key")
     looked_at(page, "fails")
     assert "wrong-canary" not in page.content()
     page.get_by_role("button", name="Delete the connection").click()

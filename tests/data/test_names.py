@@ -1,4 +1,4 @@
-"""Columns and turns by the names a file uses; mended rows in place of bad ones."""
+"""Columns and turns by the names a file uses; fixed rows in place of bad ones."""
 
 import json
 from pathlib import Path
@@ -100,12 +100,12 @@ def test_mended_rows_take_the_place_of_the_bad_ones(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", good, '{"instruction": 3', good, {"instruction": "x", "output": ""})
     report, _, bad = read(path)
     assert [(row["row"], row["rule"]) for row in bad] == [(2, "invalid_json"), (4, "empty_answer")]
-    mended = {
+    fixed = {
         ("a.jsonl", 2): b'{"instruction": "three", "output": "3"}',
         ("a.jsonl", 4): b"{}",
         ("a.jsonl", 1): b"{}",
     }
-    again, rows, still = read(path, mended)
+    again, rows, still = read(path, fixed)
     assert (again.rows_read, again.rows_accepted, again.rows_rejected) == (report.rows_read, 3, 1)
     assert [said(row)[0][1] for row in rows] == ["i", "three", "i"]
     assert (still[0]["row"], still[0]["line"], still[0]["rule"], still[0]["text"]) == (
@@ -120,8 +120,8 @@ def test_a_cut_off_row_can_be_mended_too(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('[{"instruction": "1", "output": "1"}, {"instruction": "2", "out')
     _, rows, (bad,) = read(path, salvage=True)
-    mended = {(bad["file"], bad["row"]): b'{"instruction": "2", "output": "2"}'}
-    report, rows, _ = read(path, mended, salvage=True)
+    fixed = {(bad["file"], bad["row"]): b'{"instruction": "2", "output": "2"}'}
+    report, rows, _ = read(path, fixed, salvage=True)
     assert (report.rows_rejected, [said(row)[1][1] for row in rows]) == (0, ["1", "2"])
 
 
@@ -131,5 +131,5 @@ def test_a_row_of_a_table_is_offered_as_json(tmp_path: Path) -> None:
     report, _, (empty, ragged) = read(path)
     assert (empty["text"], json.loads(empty["as_json"])) == ("q,", {"instruction": "q", "output": ""})
     assert "as_json" not in ragged
-    mended = {("a.csv", empty["row"]): empty["as_json"].replace('""', '"a"').encode()}
-    assert read(path, mended)[0].rows_accepted == report.rows_accepted + 1 == 2
+    fixed = {("a.csv", empty["row"]): empty["as_json"].replace('""', '"a"').encode()}
+    assert read(path, fixed)[0].rows_accepted == report.rows_accepted + 1 == 2

@@ -289,7 +289,7 @@ class World:
         if found.state == "succeeded":
             assert self.house.losses(self.run) == [1 / step for step in range(1, STEPS + 1)]
         for verb in VERBS:
-            with self.house.context() as ctx, pytest.raises(Problem, match="needs it to be"):
+            with self.house.context() as ctx, pytest.raises(Problem, match="its state is"):
                 runs.ask(ctx, self.run, verb)  # pyright: ignore[reportArgumentType]
         self.look()
 

@@ -88,5 +88,5 @@ def test_the_catalog_is_whole() -> None:
     found = entries()
     assert len(found) == len({entry.name for entry in found}) == 110
     assert not any(entry.available for entry in found)
-    own_code = [entry for entry in found if "code of its own" in (entry.note or "")]
+    own_code = [entry for entry in found if "custom code" in (entry.note or "")]
     assert len(own_code) == 5

@@ -173,9 +173,9 @@ def test_the_same_steps_give_the_same_version(client: Client, messy: str) -> Non
     ("step", "said"),
     [
         ("magic", "no cleaning step called “magic”"),
-        ({"length": {}}, "set at least one bound"),
+        ({"length": {}}, "set at least one limit"),
         ({"length": {"min_answers": 3}}, "min_answers"),
-        ({"regular_expression": {"pattern": "("}}, "no regular expression"),
+        ({"regular_expression": {"pattern": "("}}, "a valid regular expression"),
         ({"contamination": {"tests": ["nowhere"]}}, "nowhere"),
     ],
 )

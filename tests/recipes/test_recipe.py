@@ -196,8 +196,8 @@ def test_a_text_file_counts_as_the_pieces_it_makes(served: Served, client: Clien
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (spec([{"dataset": "large"}, {"dataset": "large", "version": 1}]), "large@1 is named twice"),
-        (spec([{"dataset": "large"}], data={"mix": {"dataset": "large"}}), "large@1 is named twice"),
+        (spec([{"dataset": "large"}, {"dataset": "large", "version": 1}]), "large@1 is listed twice"),
+        (spec([{"dataset": "large"}], data={"mix": {"dataset": "large"}}), "large@1 is listed twice"),
         (spec([{"dataset": "large", "sampling_rate": 0.009}]), "sampling_rate"),
         (spec([{"dataset": "large", "sampling_rate": 10.1}]), "sampling_rate"),
         (spec([{"dataset": "large", "share": 30}, {"dataset": "small", "share": 60}]), "90 %"),

@@ -1,4 +1,4 @@
-"""After a refused import: without bad rows, salvaged, as another format, other columns, mended; nothing sent twice."""
+"""After a refused import: without bad rows, salvaged, as another format, other columns, fixed; nothing sent twice."""
 
 import asyncio
 import json
@@ -99,34 +99,34 @@ def test_format_and_columns_are_corrected_and_remembered(client: Client, tmp_pat
 def test_mended_rows_make_it_whole(client: Client, tmp_path: Path) -> None:
     bad = ['{"instruction": 3', {"instruction": "x", "output": ""}, {"instruction": "y"}]
     path = write(tmp_path / "a.jsonl", *map(good, range(5)), *bad, *map(good, range(5)))
-    refused(client, path, "mended", "rows_rejected")
-    rows = client.datasets.quarantine_rows("mended", 1).rows
+    refused(client, path, "fixed", "rows_rejected")
+    rows = client.datasets.quarantine_rows("fixed", 1).rows
     assert [row.row for row in rows] == [6, 7, 8]
-    assert client.datasets.quarantine_rows("mended", 1, rule="empty_answer").total == 1
+    assert client.datasets.quarantine_rows("fixed", 1, rule="empty_answer").total == 1
     first = RowFix(file=rows[0].file, row=6, text=json.dumps(good(6)))
-    client.datasets.import_again("mended", fixes=[first])
+    client.datasets.import_again("fixed", fixes=[first])
     with pytest.raises(Problem) as still:
-        client.datasets.wait("mended")
+        client.datasets.wait("fixed")
     assert still.value.params == {"rejected": 2, "read": 13}
     file = tmp_path / "quarantine.jsonl"
-    mended = [json.loads(line) for line in client.datasets.quarantine("mended", 1).splitlines()]
-    assert [row["row"] for row in mended] == [7, 8]
-    mended[0]["text"] = json.dumps(good(7))
-    write(file, *mended)
-    client.datasets.fix("mended", file, accept_bad_rows=True)
-    version = client.datasets.wait("mended")
+    fixed = [json.loads(line) for line in client.datasets.quarantine("fixed", 1).splitlines()]
+    assert [row["row"] for row in fixed] == [7, 8]
+    fixed[0]["text"] = json.dumps(good(7))
+    write(file, *fixed)
+    client.datasets.fix("fixed", file, accept_bad_rows=True)
+    version = client.datasets.wait("fixed")
     assert version.report is not None
     assert (version.version, version.rows, version.report.rows_rejected) == (1, 12, 1)
-    (row,) = client.datasets.rows("mended", 1, 5, 1).rows
+    (row,) = client.datasets.rows("fixed", 1, 5, 1).rows
     assert row["messages"][1]["content"][0]["text"] == "6"
-    # A version that is published stays as it is; the last row mended makes the next one.
-    (last,) = client.datasets.quarantine_rows("mended", 1).rows
+    # A version that is published stays as it is; the last row fixed makes the next one.
+    (last,) = client.datasets.quarantine_rows("fixed", 1).rows
     client.datasets.import_again(
-        "mended", fixes=[RowFix(file=last.file, row=last.row, text=json.dumps(good(8)))]
+        "fixed", fixes=[RowFix(file=last.file, row=last.row, text=json.dumps(good(8)))]
     )
-    version = client.datasets.wait("mended")
+    version = client.datasets.wait("fixed")
     assert (version.version, version.rows, version.kept_until) == (2, 13, None)
-    assert client.datasets.version("mended", 1).rows == 12
+    assert client.datasets.version("fixed", 1).rows == 12
 
 
 def test_a_file_that_changed_on_the_way_is_refused(client: Client, served: Served, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_rows_with_images_are_refused_before_a_run(asked: Any) -> None:
     with pytest.raises(Problem) as caught:
         asked(train=pictures)
     assert caught.value.code == "images_not_learnt"
-    assert "shows images; sft reads text alone" in caught.value.message
+    assert "contains images; sft trains on text only" in caught.value.message
     assert "sharegpt" in caught.value.cure
     assert "image" not in caught.value.cure.partition(":")[2]
     assert code_of(asked, validation=pictures, settings={"eval_steps": 1})[0] == "images_not_learnt"
@@ -135,9 +135,9 @@ def test_everything_wrong_is_told_at_once_each_at_its_place(asked: Any) -> None:
         asked(train=TEXTS, settings=wrong)
     told = {part.where.setting or part.where.field: part for part in caught.value.parts}
     assert set(told) == {*wrong, "data"}
-    assert told["epochs"].message == "epochs can't be 0: it takes a whole number of at least 1."
-    assert told["epochs"].cure == "Correct it, or leave it out: it is 3 then."
-    assert told["learning_rate"].message == "learning_rate = 0.1 is outside 0.00001 … 0.001."
+    assert told["epochs"].message == "epochs can't be 0: it must be a whole number of at least 1."
+    assert told["epochs"].cure == "Correct it, or leave it out to use 3."
+    assert told["learning_rate"].message == "learning_rate = 0.1 is outside the range 0.00001 … 0.001."
     assert "lora_rank" in told["lorra"].cure
 
 

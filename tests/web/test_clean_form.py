@@ -37,7 +37,7 @@ def test_a_wrong_step_is_named_where_it_stands(window: Open, client: Client, ser
     page.get_by_role("button", name="Exact duplicates").click()
     page.get_by_role("button", name="Length").click()
     page.click("#start")
-    expect(page.locator("[data-step=length] .error")).to_contain_text("set at least one bound")
+    expect(page.locator("[data-step=length] .error")).to_contain_text("set at least one limit")
     page.get_by_label("Min answer").fill("3")
     expect(page.locator("[data-step=length] .error")).to_be_hidden()
     page.get_by_role("button", name="Personal data").click()

@@ -190,7 +190,7 @@ def test_a_registry_makes_several_datasets(window: Open, client: Client, tmp_pat
     expect(page.locator("#name")).to_be_disabled()
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.locator("#upload-problem")).to_contain_text("2 datasets are being imported.")
-    expect(page.locator("#upload-problem")).to_contain_text("far is skipped: it lies on a hub")
+    expect(page.locator("#upload-problem")).to_contain_text("far is skipped: it is hosted on a hub")
     page.get_by_role("link", name="second").click()
     expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
     assert [client.datasets.wait(name).rows for name in ("first", "second")] == [20, 10]

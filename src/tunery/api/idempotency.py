@@ -28,7 +28,7 @@ _Key = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="Any text of yours; the same request with the same key is carried out once.",
+        description="Any string you choose; the same request with the same key is carried out once.",
     ),
 ]
 

@@ -67,7 +67,7 @@ def problem_of(request: Request, error: Exception) -> Problem:
     if isinstance(error, HTTPException) and error.status_code < 500:
         return Problem("invalid_request", detail=f"{error.detail}.".replace("..", "."))
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return Problem("invalid_request", detail="A path in the request is longer than a file's name may be.")
+        return Problem("invalid_request", detail="A path in the request is longer than a file name may be.")
     if is_disk_full(error) or is_database_full(error):
         return Problem("disk_full", path="the data folder")
     reference = new_id("err")

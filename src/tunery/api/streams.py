@@ -55,7 +55,7 @@ def followed_run(
     project: Project,
     run: str,
     last_event_id: Annotated[
-        str | None, Header(description="The last event's id that the reader has; its events come after it.")
+        str | None, Header(description="The id of the last event the client has; only later events are sent.")
     ] = None,
 ) -> Followed:
     """FastAPI dependency. Raises Problem `not_found` while an answer with a status is still possible."""

@@ -70,7 +70,7 @@ async def _feed(request: Request, form: "_Form") -> None:
                 await run_in_threadpool(form.write, bytes(block))
                 block.clear()
     except ClientDisconnect as error:
-        raise Problem("invalid_request", detail="The upload broke off.") from error
+        raise Problem("invalid_request", detail="The upload was interrupted.") from error
     await run_in_threadpool(form.finish, bytes(block))
 
 
@@ -99,7 +99,7 @@ class _Form:
         """The last block. A form without its closing line was cut off on the way."""
         self.write(block)
         if not self._ended:
-            raise Problem("invalid_request", detail="The form breaks off before its end.")
+            raise Problem("invalid_request", detail="The form data ends too early.")
 
     def close(self) -> None:
         self._file.close()
@@ -134,7 +134,7 @@ class _Form:
             raise Problem(
                 "invalid_request",
                 where=Where(field=self._name),
-                detail=f"{self._name}: one file, in the field `file`.",
+                detail=f"{self._name}: send one file, in the field `file`.",
             )
         if self._is_file:
             self._upload.filename = options[b"filename"].decode("utf-8", "replace")
@@ -165,7 +165,7 @@ def _broken_form() -> Iterator[None]:
     try:
         yield
     except FormParserError as error:
-        raise Problem("invalid_request", detail=f"The form is broken: {error}.") from error
+        raise Problem("invalid_request", detail=f"The form data is malformed: {error}.") from error
 
 
 def remove_leftovers(folder: Path) -> None:

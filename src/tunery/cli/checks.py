@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from tunery.core.errors import Problem
+from tunery.core.files import read_json
+from tunery.core.folder import DataFolder
+from tunery.core.memory import available_bytes, resident_bytes
+from tunery.core.process import ProcessIdentity
 from tunery.core.settings import ServerSettings
 from tunery.data import native
+from tunery.schemas.standby import StandbyReport
 from tunery.sdk.client import Client
 
 Verdict = Literal["good", "notice", "bad"]
@@ -49,6 +54,7 @@ def examine() -> list[Finding]:
         _memory(),
         _data_folder(settings.folder),
         _disk(settings.folder),
+        _standby(settings),
         *_database(settings),
         *_server(settings),
     ]
@@ -86,9 +92,9 @@ def _with_version(package: str) -> str:
 
 def _compiled() -> Finding:
     if native.COMPILED is not None:
-        return Finding("Reading of data", "good", "compiled")
+        return Finding("Data reader", "good", "compiled")
     cure = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
-    return Finding("Reading of data", "notice", "not compiled, several times slower", cure)
+    return Finding("Data reader", "notice", "not compiled; reading is several times slower", cure)
 
 
 def _processor() -> Finding:
@@ -103,7 +109,7 @@ def _processor() -> Finding:
         "Processor",
         "notice",
         f"{cores} cores, no bf16 arithmetic",
-        "Training computes in fp32 here, at about half the speed; nothing needs to be done.",
+        "Training runs in fp32 here, at about half the speed; no action is needed.",
     )
 
 
@@ -123,17 +129,41 @@ def _memory() -> Finding:
     return Finding("Memory", "good" if enough else "notice", f"{total / _GIB:.1f} GiB", cure)
 
 
+def _standby(settings: ServerSettings) -> Finding:
+    """Whether a run would begin at once, on an engine that waits."""
+    what, path = "Standby engine", DataFolder(settings.folder).standby
+    if settings.standby_engines == 0:
+        return Finding(what, "good", "off; a run's first step comes some seconds later")
+    if not path.exists():
+        return Finding(what, "good", "none; a worker starts one when it has nothing to train")
+    report = StandbyReport.model_validate(read_json(path))
+    alive = [one for one in (ProcessIdentity(**found) for found in report.processes) if one.alive()]  # pyright: ignore[reportArgumentType]
+    if alive:
+        sizes = ", ".join(f"process {one.pid}, {resident_bytes(one.pid) / 2**20:.0f} MB" for one in alive)
+        return Finding(what, "good", f"waiting ({sizes})")
+    if report.why_none == "memory":
+        return Finding(
+            what,
+            "notice",
+            f"none: memory is scarce ({available_bytes() / _GIB:.1f} GiB free)",
+            "Runs begin some seconds later; nothing needs to be done. Free memory if you want them sooner.",
+        )
+    if report.why_none == "failed":
+        return Finding(
+            what, "notice", "none: the last one ended by itself", "See logs/worker.log in the data folder."
+        )
+    return Finding(what, "good", "none; a worker starts one when it has nothing to train")
+
+
 def _data_folder(folder: Path) -> Finding:
     if not folder.exists():
         if os.access(_nearest(folder), os.W_OK):
-            return Finding("Data folder", "good", f"{folder} will be made by `tunery up`")
+            return Finding("Data folder", "good", f"{folder} will be created by `tunery up`")
         return Finding(
-            "Data folder", "bad", f"{folder} can't be made", "Choose another with TUNERY_DATA or `--data`."
+            "Data folder", "bad", f"{folder} can't be created", "Choose another with TUNERY_DATA or `--data`."
         )
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(
-            "Data folder", "bad", f"{folder} isn't yours to write", "Choose another with TUNERY_DATA."
-        )
+        return Finding("Data folder", "bad", f"{folder} isn't writable", "Choose another with TUNERY_DATA.")
     return Finding("Data folder", "good", str(folder))
 
 
@@ -179,7 +209,7 @@ def _database(settings: ServerSettings) -> Iterator[Finding]:
             "Database",
             "notice",
             f"schema {found}, this Tunery has {newest}",
-            "`tunery up` brings it up to date.",
+            "`tunery up` upgrades it.",
         )
 
 
@@ -198,8 +228,8 @@ def _server(settings: ServerSettings) -> Iterator[Finding]:
 
 def _token(client: Client) -> Finding:
     if client.config.token is None:
-        return Finding("Token", "bad", "none is known", "Set TUNERY_TOKEN to the one `tunery up` printed.")
-    return _tried("Token", lambda: f"accepted; {len(client.deployments.list())} models can be asked")
+        return Finding("Token", "bad", "no token is set", "Set TUNERY_TOKEN to the one `tunery up` printed.")
+    return _tried("Token", lambda: f"accepted; {len(client.deployments.list())} models are available")
 
 
 def _tried(what: str, check: Callable[[], str]) -> Finding:

@@ -54,14 +54,14 @@ def _setting(step: str, text: str) -> tuple[str, Any]:
     "steps",
     type=_Step(),
     multiple=True,
-    help="A step, perhaps with settings: exact_duplicates, length:min_answer=10, language:keep=[en,de]. In order.",
+    help="A step, optionally with settings: exact_duplicates, length:min_answer=10, language:keep=[en,de]. In order.",
 )
 @click.option(
     "--recipe", type=click.Path(path_type=Path), help="A YAML file with the steps, before those given here."
 )
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
-@click.option("--as", "target", help="The dataset that gets the new version; the same otherwise.")
-@click.option("--publish", is_flag=True, help="Publish at once; otherwise it is a draft to look at.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
+@click.option("--as", "target", help="The dataset that gets the new version; the same one by default.")
+@click.option("--publish", is_flag=True, help="Publish right away instead of leaving a draft.")
 def clean_(
     name: str,
     steps: tuple[Any, ...],
@@ -70,12 +70,12 @@ def clean_(
     target: str | None,
     publish: bool,
 ) -> None:
-    """Make a new version of the dataset NAME by cleaning steps, and tell what each of them did."""
+    """Make a new version of the dataset NAME with cleaning steps, and report what each did."""
     from tunery.sdk.client import Client
 
     wanted = [*(_read(recipe) if recipe else []), *steps]
     if not wanted:
-        raise click.UsageError("Say what to do with --step or --recipe; `tunery data steps` lists the steps.")
+        raise click.UsageError("Give the steps with --step or --recipe; `tunery data steps` lists the steps.")
     with Client() as client:
         made = client.datasets.clean(name, wanted, version=number, name=target, publish=publish)
         version = client.datasets.wait(made.name)
@@ -105,7 +105,7 @@ def clean_(
 
 @click.command("publish", cls=Command)
 @click.argument("name")
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
 def publish(name: str, number: int | None) -> None:
     """Make a draft immutable, so that runs may train on it."""
     from tunery.sdk.client import Client
@@ -119,7 +119,7 @@ def publish(name: str, number: int | None) -> None:
 
 @click.command("steps", cls=Command)
 def steps() -> None:
-    """The steps of cleaning, and their settings."""
+    """The cleaning steps and their settings."""
     from tunery.services.extensions import cleaning_steps
 
     found = cleaning_steps()

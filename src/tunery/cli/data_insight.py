@@ -12,37 +12,43 @@ if TYPE_CHECKING:
     from tunery.schemas.statistics import Change, Piece, SeenSequence, VersionStatistics
 
 _VERSION = click.option(
-    "--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise."
+    "--version", "number", type=click.IntRange(1), help="The version; the newest by default."
 )
-_OFFSET = click.option("--offset", type=click.IntRange(0), default=0, help="How many to pass over.")
+_OFFSET = click.option("--offset", type=click.IntRange(0), default=0, help="How many to skip.")
 
 
 def _limit(default: int, most: int) -> Any:
     return click.option(
-        "--limit", type=click.IntRange(1, most), default=default, show_default=True, help="How many at most."
+        "--limit",
+        type=click.IntRange(1, most),
+        default=default,
+        show_default=True,
+        help="The most items to return.",
     )
 
 
 @click.command("rows", cls=Command)
 @click.argument("name")
 @_VERSION
-@click.option("--text", default="", help="Words in a turn; capitals don't matter.")
+@click.option("--text", default="", help="Text to find in a turn, ignoring case.")
 @click.option(
     "--role",
     type=click.Choice(["system", "user", "assistant", "tool"]),
-    help="A turn of this role, and the words in it.",
+    help="Only turns of this role, and the text in them.",
 )
-@click.option("--min-characters", type=click.IntRange(0), help="The shortest row.")
-@click.option("--max-characters", type=click.IntRange(0), help="The longest row.")
-@click.option("--min-tokens", type=click.IntRange(0), help="The shortest row, in tokens.")
-@click.option("--max-tokens", type=click.IntRange(0), help="The longest row, in tokens.")
+@click.option("--min-characters", type=click.IntRange(0), help="Minimum row length, in characters.")
+@click.option("--max-characters", type=click.IntRange(0), help="Maximum row length, in characters.")
+@click.option("--min-tokens", type=click.IntRange(0), help="Minimum row length, in tokens.")
+@click.option("--max-tokens", type=click.IntRange(0), help="Maximum row length, in tokens.")
 @click.option("--language", help="ISO 639 code, or `unknown`.")
 @click.option(
     "--having",
     type=click.Choice(["duplicates", "empty", "short_answers", "refused"]),
-    help="Rows that repeat an earlier one, have an empty turn, a short answer, or are refused by the chat template.",
+    help="Rows that repeat an earlier one, have an empty turn, a short answer, or are rejected by the chat template.",
 )
-@click.option("--base-model", help="Whose tokens are meant; the newest statistics' otherwise.")
+@click.option(
+    "--base-model", help="Base model whose tokens are counted; that of the newest statistics by default."
+)
 @_OFFSET
 @_limit(10, 200)
 def rows(name: str, number: int | None, offset: int, limit: int, **query: Any) -> None:
@@ -57,8 +63,12 @@ def rows(name: str, number: int | None, offset: int, limit: int, **query: Any) -
         for found in page.rows:
             show_row(found.number, found.row)
             say("")
-        rest = "" if page.complete else f" in the first {page.searched:,} of {page.of:,}; ask again to go on"
-        note(f"{page.total:,} rows fit{rest}.")
+        rest = (
+            ""
+            if page.complete
+            else f" in the first {page.searched:,} of {page.of:,}; repeat the search to continue"
+        )
+        note(f"{page.total:,} rows match{rest}.")
         if offset + len(page.rows) < page.total:
             note(f"More: --offset {offset + len(page.rows)}")
 
@@ -68,8 +78,10 @@ def rows(name: str, number: int | None, offset: int, limit: int, **query: Any) -
 @click.command("statistics", cls=Command)
 @click.argument("name")
 @_VERSION
-@click.option("--base-model", help="Count tokens as this base model does.")
-@click.option("--length", type=click.IntRange(1), help="Tell how many rows are longer than so many tokens.")
+@click.option("--base-model", help="Count tokens with this base model's tokenizer.")
+@click.option(
+    "--length", type=click.IntRange(1), help="Count the rows that are longer than this many tokens."
+)
 def statistics(name: str, number: int | None, base_model: str | None, length: int | None) -> None:
     """What is in a version: lengths, tokens, turns, languages, duplicates, empty fields. Computed once, then kept."""
     from tunery.sdk.client import Client
@@ -110,11 +122,11 @@ def _facts(found: "VersionStatistics") -> list[tuple[str, str]]:
             )
     return [
         *told,
-        ("tokens learnt from", plain(found.learnt_tokens)),
+        ("tokens trained on", plain(found.learnt_tokens)),
         ("duplicates", plain(found.duplicates)),
         ("rows with an empty turn", plain(found.empty_rows)),
         ("rows with a short answer", plain(found.short_answers)),
-        ("rows the chat template refuses", plain(found.refused_rows)),
+        ("rows the chat template rejects", plain(found.refused_rows)),
     ]
 
 
@@ -122,12 +134,14 @@ def _facts(found: "VersionStatistics") -> list[tuple[str, str]]:
 @click.argument("name")
 @_VERSION
 @click.option("--base-model", required=True, help="A base model on the server's machine.")
-@click.option("--method", help="A training method; the first that learns from such rows otherwise.")
-@click.option("--max-sequence-length", type=click.IntRange(2), help="The limit; the method's own otherwise.")
+@click.option("--method", help="A training method; by default the first that accepts such rows.")
+@click.option(
+    "--max-sequence-length", type=click.IntRange(2), help="The maximum length; the method's own by default."
+)
 @_OFFSET
 @_limit(1, 20)
 def seen(name: str, number: int | None, **asked: Any) -> None:
-    """Rows as a model in training sees them: special tokens, what is learnt, what is cut off."""
+    """Rows as the model sees them in training: special tokens, what is trained on, what is cut off."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -136,7 +150,7 @@ def seen(name: str, number: int | None, **asked: Any) -> None:
     def people() -> None:
         note(f"{page.method} on {page.base_model}, cut at {page.max_sequence_length:,} tokens.")
         if not sys.stdout.isatty():
-            note("What is learnt stands in ⟦ ⟧, what is cut off behind ✂.")
+            note("Text in ⟦ ⟧ is trained on; text after ✂ is cut off.")
         if page.note:
             note(page.note)
         for row in page.rows:
@@ -150,15 +164,15 @@ def seen(name: str, number: int | None, **asked: Any) -> None:
 
 def _show_sequence(number: int, sequence: "SeenSequence") -> None:
     label = f" {sequence.label}" if sequence.label else ""
-    left_out = " · left out: nothing of it is learnt" if sequence.left_out else ""
-    counts = f"{sequence.tokens:,} tokens, {sequence.learnt:,} learnt, {sequence.cut:,} cut off"
+    left_out = " · left out: nothing in it is trained on" if sequence.left_out else ""
+    counts = f"{sequence.tokens:,} tokens, {sequence.learnt:,} trained on, {sequence.cut:,} cut off"
     say(f"{number}{label}  {counts}{left_out}")
     if sys.stdout.isatty():
         _coloured(sequence.pieces)
     else:
         say(_marked(sequence.pieces))
     if not sequence.complete:
-        note("… too long to show as a whole.")
+        note("… too long to show in full.")
     say("")
 
 
@@ -233,11 +247,11 @@ def _show_change(change: "Change") -> None:
 @click.command("delete", cls=Command)
 @click.argument("name")
 @click.option(
-    "--version", "number", type=click.IntRange(1), help="Only this version; the whole dataset otherwise."
+    "--version", "number", type=click.IntRange(1), help="Only this version; the whole dataset by default."
 )
-@click.option("--even-if-used", is_flag=True, help="Delete the rows although a model was trained on them.")
+@click.option("--even-if-used", is_flag=True, help="Delete the rows even if a model was trained on them.")
 def delete(name: str, number: int | None, even_if_used: bool) -> None:
-    """Delete a dataset, or the rows of one version: its number and its hash stay."""
+    """Delete a dataset, or the rows of one version; its number and hash are kept."""
     from tunery.sdk.client import Client
 
     if even_if_used and number is None:
@@ -248,13 +262,13 @@ def delete(name: str, number: int | None, even_if_used: bool) -> None:
             answer({"deleted": name}, lambda: say(f"{name} is deleted. `tunery data gc` frees its bytes."))
             return
         left = client.datasets.delete_version(name, number, even_if_used=even_if_used)
-    kept = f" Its hash stays: {left.content_hash}" if left.content_hash else ""
+    kept = f" Its hash is kept: {left.content_hash}" if left.content_hash else ""
     answer(left, lambda: say(f"The rows of {name}@{number} are deleted.{kept}"))
 
 
 @click.command("gc", cls=Command)
 def gc() -> None:
-    """Free the bytes that nothing needs any more. What was put less than an hour ago stays."""
+    """Free storage that nothing uses any more. Anything stored less than an hour ago is kept."""
     from tunery.sdk.client import Client
 
     with Client() as client:

@@ -25,7 +25,8 @@ def follow_run(client: Client, run: str) -> None:
                 view.event(event.body)
     except KeyboardInterrupt:
         note(
-            f"The run goes on. Watch it again with `tunery runs watch {run}`, end it with `tunery runs stop {run}`."
+            f"The run continues. Follow it again with `tunery runs watch {run}`, "
+            f"or stop it with `tunery runs stop {run}`."
         )
         click.get_current_context().exit(130)
     ended = client.runs.get(run)

@@ -58,7 +58,7 @@ def _folder(
     def present(file: str) -> str | None:
         found = (folder / file).resolve()
         if not found.is_relative_to(folder.resolve()):
-            return "its file lies outside the folder"
+            return "its file is outside the folder"
         return None if found.is_file() else f"there is no file {file}"
 
     entries, skipped = plan(read_registry(registry.read_bytes(), str(registry)), only, present)

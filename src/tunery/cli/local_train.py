@@ -134,10 +134,10 @@ def _held(folder: RunFolder) -> Iterator[None]:
 def _busy(folder: RunFolder) -> Problem:
     return Problem(
         "not_in_state",
-        noun="The run in",
+        noun="the run in",
         name=str(folder.path),
         state="running",
-        verb="resuming",
+        verb="resume",
         needed="ended",
     )
 
@@ -150,10 +150,10 @@ def _refuse_unresumable(folder: RunFolder, began: EngineSpec, spec: RunSpec | No
     if result is not None and result.get("status") not in UNFINISHED:
         raise Problem(
             "not_in_state",
-            noun="The run in",
+            noun="the run in",
             name=str(folder.path),
             state=str(result.get("status")),
-            verb="resuming",
+            verb="resume",
             needed="unfinished",
         )
     if spec is not None and (different := _differences(spec, began.resolved.spec)):
@@ -199,10 +199,10 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
         threads=threads,
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, interrupted = run_engine(launcher, attempt, threads)
+    result, interrupted = run_engine(launcher, attempt)
     if result is None and interrupted:
         note(
-            f"Ended without saving. Go on from the newest checkpoint with `tunery train --resume {folder.path}`."
+            f"Stopped without saving. Continue from the newest checkpoint with `tunery train --resume {folder.path}`."
         )
         raise KeyboardInterrupt
     if result is None:
@@ -234,7 +234,7 @@ def _evaluate(
         threads=run.resources.threads or ServerSettings().engine_threads,
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt, inputs.threads)
+    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt)
     if result is None and interrupted:
         raise KeyboardInterrupt
     if result is None:

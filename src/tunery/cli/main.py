@@ -73,7 +73,7 @@ def _end(ctx: click.Context, problem: Problem) -> None:
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tunery")
 def cli() -> None:
-    """Fine-tune, judge, publish and serve models on your own machines."""
+    """Fine-tune, evaluate, publish and serve models on your own machines."""
 
 
 def main() -> None:

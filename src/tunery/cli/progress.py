@@ -125,15 +125,16 @@ class _Bar(_Quiet):
 
 
 def _judging(body: dict[str, Any]) -> str:
-    return f"Judging base against tuned on {body.get('rows') or 0:,} held-out rows."
+    return f"Comparing base and tuned model on {body.get('rows') or 0:,} held-out rows."
 
 
 def _opening(body: dict[str, Any]) -> str:
     count = {name: f"{body.get(name) or 0:,}" for name in _COUNTS}
-    went_on = f", going on from step {body['resumed_from']}" if body.get("resumed_from") else ""
+    went_on = f", resuming from step {body['resumed_from']}" if body.get("resumed_from") else ""
     return (
-        f"{count['rows']} rows, {count['tokens']} tokens an epoch ({count['supervised_tokens']} learnt from), "
-        f"{count['steps']} steps, {count['trainable_parameters']} of {count['parameters']} parameters train{went_on}"
+        f"{count['rows']} rows, {count['tokens']} tokens per epoch ({count['supervised_tokens']} trained on), "
+        f"{count['steps']} steps, {count['trainable_parameters']} of {count['parameters']} parameters "
+        f"trainable{went_on}"
     )
 
 

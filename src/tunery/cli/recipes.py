@@ -29,11 +29,11 @@ def show_preview(found: RecipePreview) -> None:
     rows = found.rows
     aside = f" ({rows.set_aside:,} drawn, {rows.returned:,} returned to training)" if rows.returned else ""
     say(
-        f"{rows.train:,} rows train, {rows.validation:,} validate{aside}; an epoch is about "
+        f"{rows.train:,} training rows, {rows.validation:,} validation rows{aside}; an epoch has about "
         f"{found.tokens or 0:,} tokens."
     )
     if found.general_tokens is not None:
-        say(f"Of them about {found.general_tokens:,} tokens come from the general corpus.")
+        say(f"About {found.general_tokens:,} of these tokens come from the general corpus.")
     say(f"Rows needed: {found.minimum.minimum}. {found.minimum.arithmetic}.")
     for line in found.notes:
         note(line)

@@ -55,7 +55,7 @@ def check_with_progress(file: Path, options: FileOptions, quarantine: Path | Non
 
 
 def show_report(report: CheckReport, *, shown: int) -> None:
-    """The report in words: counts first, then what is wrong and how to mend it."""
+    """The report in words: counts first, then what is wrong and how to fix it."""
     say(f"Format {report.format}: {report.reason}.")
     say(
         f"{report.rows_read:,} rows read = {report.rows_accepted:,} accepted + {report.rows_rejected:,} rejected"

@@ -37,20 +37,20 @@ def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
     about = "about " if found.rough else ""
     data = ", ".join(ref.label for ref in spec.data.train)
     yield (
-        f"Learns from {about}{found.rows:,} rows of {data} in {about}{found.steps:,} steps, "
+        f"Trains on {about}{found.rows:,} rows of {data} in {about}{found.steps:,} steps, "
         f"epochs: {spec.settings['epochs']}."
     )
     if found.validation_rows and spec.settings["eval_steps"]:
         yield f"Validation: {found.validation_rows:,} rows, every {spec.settings['eval_steps']:,} steps."
     else:
-        yield "Nothing is measured while it learns: no validation rows, or eval_steps is 0."
+        yield "No validation during training: there are no validation rows, or eval_steps is 0."
     if spec.evaluate.dataset and found.held_out_rows:
         rows = f"{found.held_out_rows:,} held-out rows of {spec.evaluate.dataset.label}"
-        yield f"Then base and tuned model answer {rows}."
+        yield f"Then the base and the tuned model are evaluated on {rows}."
     else:
-        yield "Base and tuned model won't be compared: no held-out rows are named."
+        yield "No evaluation: no held-out rows are given."
     yield (
         f"The model is published as {spec.publish.name or spec.name}."
         if spec.publish.auto
-        else "Nothing is published by itself; `tunery models publish` does it afterwards."
+        else "The model isn't published automatically; `tunery models publish` does it afterwards."
     )

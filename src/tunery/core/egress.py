@@ -161,7 +161,7 @@ class _Deadline:
         """Seconds that the next step may take. Raises httpcore.ReadTimeout."""
         left = self._at - time.monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout("the request's time is over")
+            raise httpcore.ReadTimeout("the request timed out")
         return left if most is None else min(left, most)
 
 

@@ -11,6 +11,7 @@
         runs/           attempt folders
         models/         published models
         uploads/        files on their way in, and those that may be imported again
+        standby.json    the engines that a worker keeps waiting
         logs/           server.log, worker.log, replicas'
 
 It knows nothing of what is inside these.
@@ -62,6 +63,10 @@ class DataFolder:
         return self.path / "uploads"
 
     @property
+    def standby(self) -> Path:
+        return self.path / "standby.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 
@@ -72,5 +77,5 @@ class DataFolder:
 
 
 def fixes_of(upload: Path) -> Path:
-    """Where the mended rows of a file on its way in lie."""
+    """Where the fixed rows of a file on its way in lie."""
     return upload.with_name(f"{upload.name}.fixes")

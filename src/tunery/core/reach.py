@@ -61,20 +61,22 @@ class Target:
 def parse_target(text: str) -> Target:
     """Take an address apart. Raises Problem `address_invalid`, which never repeats it: it may hold a password."""
     if re.search(r"[\s\\\x00-\x1f\x7f]", text):
-        raise Problem("address_invalid", detail="it holds a space or a backslash")
+        raise Problem("address_invalid", detail="it contains a space or a backslash")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise Problem("address_invalid", detail="host or port are malformed") from error
+        raise Problem("address_invalid", detail="the host or port is malformed") from error
     if parts.scheme not in _PORTS:
-        raise Problem("address_invalid", detail="it begins neither with https:// nor with http://")
+        raise Problem("address_invalid", detail="it must start with https:// or http://")
     if "@" in parts.netloc:
-        raise Problem("address_invalid", detail="it holds a user name or an @; keys have fields of their own")
+        raise Problem(
+            "address_invalid", detail="it contains a user name or an @; credentials have their own fields"
+        )
     if parts.query or parts.fragment:
-        raise Problem("address_invalid", detail="it holds ? or #")
+        raise Problem("address_invalid", detail="it contains ? or #")
     if port == 0:
-        raise Problem("address_invalid", detail="port 0 is none")
+        raise Problem("address_invalid", detail="port 0 isn't valid")
     return Target(
         parts.scheme, _host(parts.hostname or ""), port or _PORTS[parts.scheme], parts.path.rstrip("/")
     )
@@ -113,7 +115,7 @@ class Allowance:
             pass
         parts = urlsplit(f"//{text}")
         if not parts.hostname or parts.netloc != text or "@" in text:
-            raise ValueError(f"{text!r} is no host, HOST:PORT or network")
+            raise ValueError(f"{text!r} isn't a host, HOST:PORT or network")
         try:
             return cls("", ipaddress.ip_network(parts.hostname), parts.port)
         except ValueError:
@@ -135,7 +137,7 @@ def check_address(host: str, port: int, address: Address, allowed: Sequence[Allo
     """
     kinds = [_kind(one) for one in (address, *_inside(address))]
     for kind in kinds:
-        if kind in ("a metadata service of a cloud", "no machine's address"):
+        if kind in ("a cloud metadata service", "a reserved address"):
             raise Problem("address_forbidden", host=host, kind=kind)
     if any(one.covers(host, port, plain) for one in allowed for plain in (address, *_inside(address))):
         return
@@ -159,9 +161,9 @@ def _inside(address: Address) -> list[Address]:
 def _kind(address: Address) -> str | None:
     """What an address is that isn't public; None for a public one."""
     if address in _METADATA:
-        return "a metadata service of a cloud"
+        return "a cloud metadata service"
     if address.is_multicast or address.is_unspecified or address == IPv4Address("255.255.255.255"):
-        return "no machine's address"
+        return "a reserved address"
     if address.is_loopback:
         return "an address of this machine"
     if address.is_link_local:

@@ -23,13 +23,11 @@ class ServerSettings(BaseSettings):
     data: Path = Field(
         default=Path("~/.tunery"), description="The data folder: database, blobs, runs, models."
     )
-    host: str = Field(
-        default="127.0.0.1", description="The address to listen on; loopback unless you say otherwise."
-    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on; loopback by default.")
     port: int = Field(default=8420, ge=0, le=65535, description="The port to listen on.")
     allowed_hosts: list[str] = Field(
         default=[],
-        description="Host names a request may carry besides loopback ones (defence against DNS rebinding).",
+        description="Host names that requests may use besides loopback names (protection against DNS rebinding).",
     )
     database_url: str = Field(
         default="",
@@ -41,25 +39,27 @@ class ServerSettings(BaseSettings):
         "network such as 10.0.0.0/8. Everything else that is loopback, private or link-local is refused.",
     )
     outbound_seconds: float = Field(
-        default=20.0, gt=0, description="How long a connection's service may take to answer."
+        default=20.0, gt=0, description="How long to wait for a connection's service to answer."
     )
     secret_key: str = Field(
         default="",
         repr=False,
-        description="The key that seals the secrets of connections, 32 random bytes in base64 "
+        description="The key that encrypts the secrets of connections, 32 random bytes in base64 "
         "(`openssl rand -base64 32`); empty = the file vault.key of the data folder, made at the first start.",
     )
-    max_upload_bytes: int = Field(default=20 * 2**30, gt=0, description="The largest upload taken, in bytes.")
+    max_upload_bytes: int = Field(
+        default=20 * 2**30, gt=0, description="The largest upload accepted, in bytes."
+    )
     upload_keep_hours: float = Field(
         default=168.0,
         gt=0,
-        description="How long an unfinished upload waits for its rest, and how long the file of an import that left "
-        "rows out is kept to be imported again.",
+        description="How long an unfinished upload is kept, and how long the file of an import that left "
+        "rows out is kept for another import.",
     )
     minimum_rows: int = Field(default=100, ge=1, description="The fewest rows a run may train on.")
     general_corpus: str = Field(
         default="",
-        description="The dataset that runs mix in where they ask for a general corpus: its name in the run's project, "
+        description="The dataset mixed into runs that ask for a general corpus: its name in the run's project, "
         "or its id; perhaps with @VERSION. Empty = the small one that ships with Tunery.",
     )
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
@@ -75,7 +75,7 @@ class ServerSettings(BaseSettings):
         description="How many engines one project may have at once, over all workers; 0 = any number.",
     )
     max_fruitless_attempts: int = Field(
-        default=3, ge=1, description="A run fails after so many attempts in a row that gained no step."
+        default=3, ge=1, description="A run fails after this many attempts in a row without progress."
     )
     engine_command: list[str] = Field(
         default=[],
@@ -87,15 +87,21 @@ class ServerSettings(BaseSettings):
         ge=0,
         description="Threads of one engine; 0 = as many as there are cores, divided among the engine slots.",
     )
+    standby_engines: int = Field(
+        default=1,
+        ge=0,
+        description="How many engines wait with everything imported while nothing trains, so that a run begins some "
+        "seconds earlier; each holds about 400 MB. 0 = none. Where less than 2 GiB are free none is started.",
+    )
     replica_idle_seconds: float = Field(
-        default=900.0, gt=0, description="A serving replica without requests for so long is stopped."
+        default=900.0, gt=0, description="A serving replica is stopped after this long without requests."
     )
     replica_dtype: Literal["auto", "bfloat16", "float32"] = Field(
         default="auto",
         description=(
-            "Numbers that serving replicas compute in; auto = as in evaluations: float32 for models up to a billion "
-            "parameters, so that an answer at temperature 0 doesn't depend on what else is answered at the same "
-            "time; above, bfloat16 where the processor has it."
+            "Number format that serving replicas compute in; auto = as in evaluations: float32 for models up to a "
+            "billion parameters, so that an answer at temperature 0 doesn't depend on concurrent requests; above, "
+            "bfloat16 if the processor supports it."
         ),
     )
     max_replicas: int = Field(default=2, ge=1, description="How many serving replicas may run at once.")
@@ -109,7 +115,7 @@ class ServerSettings(BaseSettings):
             raise _invalid(str(first["loc"][0]), first["msg"]) from error
         except SettingsError as error:
             found = next((name for name in type(self).model_fields if f'"{name}"' in str(error)), "")
-            raise _invalid(found, 'It must be a JSON list of texts, as in ["a", "b"]') from error
+            raise _invalid(found, 'It must be a JSON list of strings, as in ["a", "b"]') from error
 
     @field_validator("private_hosts")
     @classmethod

@@ -44,12 +44,12 @@ class Vault:
         version, _, rest = sealed.partition(".")
         key, _, text = rest.partition(".")
         if version != _VERSION or key != self._name:
-            raise SealBroken("sealed with another key")
+            raise SealBroken("encrypted with a different key")
         try:
             content = base64.b64decode(text, validate=True)
             opened = self._cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], belongs_to.encode())
         except (binascii.Error, ValueError, InvalidTag) as error:
-            raise SealBroken("changed since it was sealed") from error
+            raise SealBroken("changed since it was encrypted") from error
         return opened.decode()
 
 
@@ -86,5 +86,5 @@ def load_key(path: Path) -> bytes:
     try:
         return decode_key(path.read_text(encoding="ascii").strip())
     except ValueError as error:
-        detail = f"{path.name} holds no key; put the original back"
+        detail = f"{path.name} contains no key; restore the original"
         raise Problem("data_folder_unusable", path=str(path.parent), detail=detail) from error

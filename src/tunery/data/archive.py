@@ -49,7 +49,7 @@ class Member:
         with self.archive.open(self.info) as file:
             yield file
             if file.tell() != self.info.file_size:
-                raise BadZipFile(f"{self.label} has another size than the archive says")
+                raise BadZipFile(f"{self.label} has a different size than the archive says")
 
 
 def members(
@@ -118,31 +118,31 @@ def _check(entries: list[ZipInfo], name: str, size: int) -> None:
         _check_entry(info, label, name)
         twin = seen.setdefault(unicodedata.normalize("NFC", info.filename).casefold(), label)
         if twin is not label:
-            raise _refused(name, f"it holds two files of one name (“{twin}”); rename one")
+            raise _refused(name, f"it contains two files with the same name (“{twin}”); rename one")
     by_place = sorted(entries, key=lambda info: info.header_offset)
     ends = [info.header_offset for info in by_place[1:]] + [size]
     for info, end in zip(by_place, ends, strict=True):
         if info.header_offset + _LOCAL_HEADER + info.compress_size > end:
-            raise _refused(name, f"its member “{label_of(info.filename)}” overlaps another; pack it anew")
+            raise _refused(name, f"its member “{label_of(info.filename)}” overlaps another; pack it again")
 
 
 def _check_entry(info: ZipInfo, label: str, name: str) -> None:
     steps = info.orig_filename.replace("\\", "/").split("/")
     if ".." in steps or not steps[0] or _DRIVE.match(steps[0]):
-        raise _refused(name, f"its member “{label}” has a path that leads out of the archive; pack it anew")
+        raise _refused(name, f"its member “{label}” has a path outside the archive; pack it again")
     if any(unicodedata.category(sign) == "Cc" for sign in info.orig_filename):
         shown = label_of(info.orig_filename)
-        raise _refused(name, f"the name of its member “{shown}” holds control characters; rename it")
+        raise _refused(name, f"the name of its member “{shown}” contains control characters; rename it")
     mode = info.external_attr >> 16
     if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
         raise _refused(name, f"its member “{label}” is a link or device, not a file")
     if info.flag_bits & 0x1:
         raise _refused(name, f"its member “{label}” is encrypted; pack it without a password")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise _refused(name, f"its member “{label}” is packed in a rare way; use the usual method, deflate")
+        raise _refused(name, f"its member “{label}” uses an unusual compression method; use deflate")
     if not info.filename.lower().endswith(_ENDINGS) and not _is_image(info):
         kinds = ", ".join(_ENDINGS)
-        raise _refused(name, f"its member “{label}” is none of {kinds}, nor an image; take it out")
+        raise _refused(name, f"its member “{label}” is none of {kinds}, nor an image; remove it")
 
 
 def _is_image(info: ZipInfo) -> bool:

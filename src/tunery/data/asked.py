@@ -30,7 +30,7 @@ def asked_in(fields: dict[str, Any]) -> Asked:
     text = text_of(fields, name)
     extra = text_of(fields, "input", needed=False) if name == "instruction" else ""
     if blank(text) and blank(extra):
-        raise RowError("empty_turn", f"Say in `{name}` what is asked.", field=name)
+        raise RowError("empty_turn", f"Put the question into `{name}`.", field=name)
     asked = text if blank(extra) else extra if blank(text) else f"{text}\n{extra}"
     before = [*system_of(fields), *earlier_turns(fields.get("history"))]
     return Asked([*before, ("user", asked)], name, len(before))
@@ -66,7 +66,5 @@ def answer_of(answer: object, field: str) -> str:
         raise RowError("not_an_answer", fix, field=field, found=answer)
     role, text = turn_of(answer, field)
     if role != "assistant" or not isinstance(text, str):
-        raise RowError(
-            "not_an_answer", f"Let the assistant say what is in `{field}`.", field=field, found=role
-        )
+        raise RowError("not_an_answer", f"Make `{field}` an assistant turn.", field=field, found=role)
     return text

@@ -76,9 +76,9 @@ class Album:
         alike = [one for one in self._called.get(steps[-1], []) if _key(one.filename).endswith(f"/{path}")]
         if len(alike) == 1:
             return alike[0]
-        fix = "Several images of the archive are called so; give the whole path."
+        fix = "Several images in the archive have this name; give the full path."
         if not alike:
-            fix = f"No such image is in the archive. {_PACK}"
+            fix = f"The archive has no such image. {_PACK}"
         raise RowError("image_missing", fix, field=named.field, found=named.name)
 
     def unpack(self, info: ZipInfo, field: str) -> bytes:
@@ -91,7 +91,7 @@ class Album:
             with self._archive.open(info) as file:
                 return file.read(MAX_BYTES + 1)
         except (BadZipFile, EOFError, zlib.error) as error:
-            fix = f"The image can't be unpacked; pack it anew ({' '.join(str(error).split())[:120]})."
+            fix = f"The image can't be unpacked; pack it again ({' '.join(str(error).split())[:120]})."
             raise RowError("image_broken", fix, field=field, found=info.filename) from error
 
 
@@ -161,7 +161,7 @@ class Images:
         if named.name.startswith("data:"):
             return self._take(_held(named), named.field)
         if named.name[:8].lower().startswith(_SCHEMES):
-            fix = f"Images aren't fetched from other places. {_PACK}"
+            fix = f"Images aren't downloaded from elsewhere. {_PACK}"
             raise RowError("image_elsewhere", fix, field=named.field, found=named.name)
         if label not in self._places:
             raise RowError("image_missing", _PACK, field=named.field, found=named.name)
@@ -191,7 +191,7 @@ def _names_any(message: Message) -> bool:
 def _held(named: NamedImage) -> bytes:
     """The bytes in a data: address. Raises RowError."""
     if len(named.name) > MAX_HELD:
-        fix = f"In a row {MAX_HELD >> 20} MiB of image are read at most. {_PACK}"
+        fix = f"A row can hold at most {MAX_HELD >> 20} MiB of images. {_PACK}"
         raise RowError("image_too_large", fix, field=named.field, found=f"{len(named.name)} bytes of base64")
     about, comma, text = named.name.partition(",")
     try:

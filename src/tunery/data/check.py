@@ -67,7 +67,7 @@ def check_file(
     of each rejected one (JSON: the problem, and the row's text as `text`); `progress(bytes, rows)` how far it is.
     With `salvage`, an array that is cut off gives the rows before the cut, which is one bad row.
     `on_image(digest, bytes)` gets every picture that rows name, sometimes more than once, and those of rows that are
-    rejected in the end as well. `names`: which of the file's columns is read as what. `fixes`: mended rows.
+    rejected in the end as well. `names`: which of the file's columns is read as what. `fixes`: fixed rows.
     Raises Problem `file_missing`, `file_unreadable`, `json_broken`, `format_unknown`, `unknown_extension`,
     `column_unknown`, `no_rows`.
     """
@@ -128,7 +128,7 @@ def _choose(
     if names is not None:
         names.check(readable, name)
     if format is not None:
-        return _Found(format, "named by you", fields, blocks)
+        return _Found(format, "set by you", fields, blocks)
     if name.lower().endswith(".txt"):
         return _Found("corpus", "it is a plain text file", fields, blocks)
     if not records:
@@ -199,7 +199,7 @@ class _Check:
         self.text_rows = 0
         self.text_characters = 0
         self.images = 0
-        self.mended = 0
+        self.fixed = 0
         self.rules: Counter[str] = Counter()
         self.problems: list[RowProblem] = []
         self._content = Content()
@@ -225,7 +225,7 @@ class _Check:
         if taken.left:
             self._take_carefully(file, block, _one_by_one(taken), taken.characters)
         else:
-            self._accept(file, Lines(taken.text, taken.ends), taken.characters)
+            self._accept(file, Lines(taken.text, taken.ends), taken.characters, taken.hashes)
 
     def _take_carefully(self, file: str, block: Block, lines: list[bytes | None], size: int) -> None:
         """Read the rows that have no canonical form yet; those that get none are rejected."""
@@ -237,7 +237,7 @@ class _Check:
             if isinstance(row, RowError) and (text := self._fixes.get((file, record.row))) is not None:
                 record = Record(record.row, record.line, record.offset, text, *parse(text))
                 row = self._row(file, record)
-                self.mended += not isinstance(row, RowError)
+                self.fixed += not isinstance(row, RowError)
             if isinstance(row, RowError):
                 self._reject(file, record, row)
             else:
@@ -255,18 +255,18 @@ class _Check:
         except RowError as refusal:
             return refusal if self._names is None else self._names.explain(refusal)
 
-    def _accept(self, file: str, lines: Lines, size: int) -> None:
+    def _accept(self, file: str, lines: Lines, size: int, hashes: bytes | None = None) -> None:
         if not lines:
             return
         self.rows_accepted += len(lines)
         if stem(file).lower().endswith(".txt"):
             self.text_rows += len(lines)
             self.text_characters += size
-        self._beside.add(self._keep, lines, size)
+        self._beside.add(len(lines.text), self._keep, lines, size, hashes)
 
-    def _keep(self, lines: Lines, size: int) -> None:
+    def _keep(self, lines: Lines, size: int, hashes: bytes | None) -> None:
         """In the thread beside the one that reads."""
-        self._repeats.add(hash_rows(lines))
+        self._repeats.add(hash_rows(lines) if hashes is None else hashes)
         if self._draw is not None:
             self._draw.add(lines)
         else:
@@ -298,7 +298,7 @@ class _Check:
             duplicates=self._repeats.count(),
             bytes=0,
             seconds=0,
-            mended=self.mended,
+            fixed=self.fixed,
             fields=self._found.fields,
             content_hash=self._content.hash,
             images=self.images,
@@ -340,14 +340,14 @@ def _one_by_one(taken: Taken) -> list[bytes | None]:
 
 
 def _as_json(record: Record) -> dict[str, str]:
-    """What a row of another kind of file, such as a table, looks like as JSON, so that it can be mended as that."""
+    """What a row of another kind of file, such as a table, looks like as JSON, so that it can be fixed as that."""
     if not isinstance(record.value, dict) or record.raw[:1] == b"{" or len(record.raw) > _MENDED_BYTES:
         return {}
     return {"as_json": orjson.dumps(record.value, default=str).decode()}
 
 
 def _excerpt(record: Record, error: RowError) -> str:
-    """The offending text, cut."""
+    """The offending text, shortened."""
     found: Any = error.found
     if found is None:
         return record.raw[: 4 * _EXCERPT].decode("utf-8", errors="replace")[:_EXCERPT]

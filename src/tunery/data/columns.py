@@ -58,7 +58,7 @@ def _value(batch: pa.RecordBatch) -> Any:
     try:
         return batch.to_pylist()[0]
     except UnicodeDecodeError as bad:
-        return RowError("invalid_utf8", "Write the texts of this row as UTF-8.", found=repr(bad.object[:80]))
+        return RowError("invalid_utf8", "Encode the text of this row as UTF-8.", found=repr(bad.object[:80]))
 
 
 def _record(row: int, value: Any) -> Record:

@@ -57,13 +57,13 @@ def read_picture(content: bytes, field: str) -> Picture:
             raise RowError("image_too_many_pixels", fix, field=field) from error
         except Exception as error:
             # Decoders of foreign bytes raise whatever they happen upon: struct.error, KeyError, SyntaxError …
-            fix = f"The image is damaged or cut off; bring it whole ({' '.join(str(error).split())[:120]})."
+            fix = f"The image is damaged or cut off; send the complete file ({' '.join(str(error).split())[:120]})."
             raise RowError("image_broken", fix, field=field) from error
 
 
 def too_large(size: int, field: str) -> RowError:
     """The refusal of a picture whose bytes aren't even read."""
-    fix = f"Make the image smaller; {MAX_BYTES >> 20} MiB are read at most."
+    fix = f"Make the image smaller; {MAX_BYTES >> 20} MiB is the limit."
     return RowError("image_too_large", fix, field=field, found=f"{size} bytes")
 
 
@@ -72,7 +72,7 @@ def _read(content: bytes, field: str) -> Picture:
         image = Image.open(io.BytesIO(content), formats=_OPENED)
     except Image.UnidentifiedImageError as error:
         found = content[:80].decode("utf-8", "replace")
-        raise RowError("not_an_image", f"Bring the image as {_KINDS}.", field=field, found=found) from error
+        raise RowError("not_an_image", f"Provide the image as {_KINDS}.", field=field, found=found) from error
     with image:
         kind = image.format or ""
         if kind not in _TYPES:

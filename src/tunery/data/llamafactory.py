@@ -121,19 +121,19 @@ def _entry(name: str, said: object) -> Entry:
 def _file(said: dict[str, Any]) -> str:
     for key, hub in _HUBS.items():
         if key in said:
-            raise Unusable(f"it lies on a hub ({hub}: {said[key]}); download it and import the file")
+            raise Unusable(f"it is hosted on a hub ({hub}: {said[key]}); download it and import the file")
     if "script_url" in said:
-        raise Unusable("it is read by a script of its own, and Tunery runs none")
+        raise Unusable("it needs its own loading script, which Tunery doesn't run")
     if "cloud_file_name" in said:
-        raise Unusable("it lies in a cloud store; download it and import the file")
+        raise Unusable("it is in cloud storage; download it and import the file")
     file = said.get("file_name")
     if not isinstance(file, str) or not file:
         raise Unusable("it names no file")
     file = posixpath.normpath(file)
     if file.startswith(("/", "..")) or "\\" in file or "\0" in file:
-        raise Unusable("its file lies outside the folder")
+        raise Unusable("its file is outside the folder")
     if not file.lower().endswith(_ENDINGS):
-        raise Unusable(f"its file is none of {', '.join(_ENDINGS)}")
+        raise Unusable(f"its file type is none of {', '.join(_ENDINGS)}")
     return file
 
 

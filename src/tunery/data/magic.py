@@ -14,7 +14,7 @@ _READ: dict[bytes, Kind] = {
 _REFUSED = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "it is an old Office document; save it as CSV",
     b"ARROW1": "it is an Arrow file; save it as Parquet",
-    b"%PDF": "it is a PDF; bring its text as .txt",
+    b"%PDF": "it is a PDF; save its text as .txt",
     b"SQLite format 3\x00": "it is an SQLite database; export the table as CSV",
     b"7z\xbc\xaf\x27\x1c": "it is a 7-Zip archive; pack it as ZIP",
     b"Rar!\x1a\x07": "it is a RAR archive; pack it as ZIP",
@@ -40,7 +40,7 @@ def kind_of(content: BinaryIO | bytes, name: str) -> Kind:
         head = content.read(_HEAD)
         content.seek(0)
     if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
-        detail = "it is a tar archive; pack the files as ZIP, or bring each by itself"
+        detail = "it is a tar archive; pack the files as ZIP, or import each one separately"
         raise Problem("file_unreadable", where=Where(file=name), path=name, detail=detail)
     for magic, detail in _REFUSED.items():
         if head.startswith(magic):

@@ -26,7 +26,7 @@ def read_small(archive: Path, name: str, wanted: str) -> tuple[str, bytes]:
     with _opened(archive, name) as opened:
         found = [info for info in opened.infolist() if posixpath.basename(info.filename) == wanted]
         if not found:
-            raise _refused(name, f"it holds no {wanted}")
+            raise _refused(name, f"it contains no {wanted}")
         info = min(found, key=lambda one: (one.filename.count("/"), one.filename))
         if info.file_size > _SMALL:
             raise _refused(name, f"its {wanted} is larger than {_SMALL >> 20} MiB")
@@ -44,7 +44,7 @@ def unpack_member(archive: Path, name: str, member: str, target: Path) -> None:
     with _opened(archive, name) as opened, target.open("wb") as out:
         found = [info for info in opened.infolist() if info.filename == member]
         if len(found) != 1:
-            raise _refused(name, f"it holds {len(found)} files called {member}")
+            raise _refused(name, f"it contains {len(found)} files called {member}")
         for chunk in _chunks(opened, found[0], name):
             out.write(chunk)
 
@@ -58,7 +58,7 @@ def _chunks(archive: ZipFile, info: ZipInfo, name: str) -> Iterator[bytes]:
             size += len(chunk)
             bomb = size > GRACE_BYTES and size > MAX_RATIO * max(info.compress_size, 1)
             if bomb or size > MAX_UNPACKED:
-                raise _refused(name, f"its member {info.filename} swells beyond all measure")
+                raise _refused(name, f"its member {info.filename} decompresses to an implausible size")
             yield chunk
 
 

@@ -52,7 +52,7 @@ def images_in(fields: dict[str, Any]) -> list[NamedImage]:
         return []
     others = [other for other in FIELDS if other != name and fields.get(other) not in (None, "", [])]
     if others:
-        fix = f"Name the images in one field; `{name}` and `{others[0]}` are both there."
+        fix = f"Put the images into one field; the row has both `{name}` and `{others[0]}`."
         raise RowError("two_image_fields", fix, field=others[0])
     value = fields[name]
     if isinstance(value, list):
@@ -64,12 +64,12 @@ def one_image(fields: dict[str, Any], names: tuple[str, ...]) -> NamedImage:
     """The one picture of a row. Raises RowError `field_missing`, `one_image`."""
     name = next((name for name in names if fields.get(name) not in (None, "", [])), None)
     if name is None:
-        fix = f"Name the row's image in `{names[0]}`."
+        fix = f"Put the path of the row's image into `{names[0]}`."
         raise RowError("field_missing", fix, field=names[0], found=sorted(fields)[:20])
     value = fields[name]
     if isinstance(value, list):
         if len(value) != 1:
-            fix = "Give one image a row; use messages or ShareGPT with images for more."
+            fix = "Use one image per row; for more, use messages or ShareGPT with images."
             raise RowError("one_image", fix, field=name, found=f"{len(value)} images")
         value = value[0]
     return _named(value, name)
@@ -79,7 +79,7 @@ def refuse_images(fields: dict[str, Any]) -> None:
     """For formats of text alone: a row that names pictures would lose them. Raises RowError."""
     name = names_images(fields)
     if name is not None:
-        fix = f"This format holds text alone; choose one with images, or remove `{name}`."
+        fix = f"This format is text-only; choose one with images, or remove `{name}`."
         raise RowError("image_not_taken", fix, field=name, found=fields[name])
 
 
@@ -111,7 +111,7 @@ def place_images(messages: tuple[Message, ...], images: list[NamedImage], field:
         asked = Message("user", (*images, *messages[first].content))
         return (*messages[:first], asked, *messages[first + 1 :])
     if empty + spelled != len(images):
-        fix = f"Write {PLACEHOLDER} once for each image of the row, or nowhere; then they come first."
+        fix = f"Write {PLACEHOLDER} once for each image of the row, or leave it out to put the images first."
         found = f"{empty + spelled} places, {len(images)} images"
         raise RowError("image_placeholders", fix, field=field, found=found)
     left = iter(images)
@@ -149,7 +149,7 @@ def _named(value: object, field: str) -> NamedImage:
     elif isinstance(value, bytes):
         value = _data(value)
     if not isinstance(value, str) or not value.strip():
-        fix = "Name the image's file in the archive, or give it as a data: address."
+        fix = "Give the image's path in the archive, or a data: URL."
         raise RowError("not_an_image_name", fix, field=field, found=value)
     return NamedImage(value.strip(), field)
 

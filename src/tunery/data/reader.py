@@ -108,10 +108,10 @@ def _read_list(
     try:
         around = orjson.loads(before + b"[]" + splitter.tail)
     except orjson.JSONDecodeError:
-        splitter.broken_tail("what stands around the list isn't JSON")
+        splitter.broken_tail("the text around the list isn't JSON")
     others = [key for key, value in around.items() if isinstance(value, list) and any(map(_is_object, value))]
     if others:
-        detail = f"it holds more than one list of rows (also “{others[0]}”); put each in a file of its own"
+        detail = f"it contains more than one list of rows (also “{others[0]}”); put each in a file of its own"
         raise Problem("file_unreadable", path=name, detail=detail)
 
 
@@ -125,7 +125,7 @@ def _read_object(
         yield from splitter.feed(chunk)
     splitter.end()
     if splitter.tail.strip():
-        splitter.broken_tail("there is more after the object")
+        splitter.broken_tail("there is extra content after the object")
 
 
 def _read_lines(head: bytes, stream: Iterator[bytes], offset: int, longest: int) -> Iterator[Block]:

@@ -59,7 +59,7 @@ def parse_text(raw: bytes) -> tuple[object, RowError | None]:
 
 def too_long(size: int, longest: int) -> RowError:
     """The refusal of a record that isn't even held in memory."""
-    return RowError("row_too_long", f"Split the row; it has {size} bytes and {longest} are read at most.")
+    return RowError("row_too_long", f"Split the row; it has {size} bytes, and {longest} is the limit.")
 
 
 def not_utf8(raw: bytes, bad: UnicodeDecodeError, noun: str) -> RowError:
@@ -122,7 +122,7 @@ def _diagnose(raw: bytes, error: orjson.JSONDecodeError) -> RowError:
     except UnicodeDecodeError as bad:
         return not_utf8(raw, bad, "row")
     if "depth limit" in error.msg:
-        return RowError("nesting_too_deep", "Flatten the row; 1024 levels are read at most.", found=text[:80])
+        return RowError("nesting_too_deep", "Flatten the row; 1024 levels is the limit.", found=text[:80])
     near = text[max(0, error.pos - 40) : error.pos + 40]
     if "surrogate" in error.msg:
         fix = "Remove or complete the escape: \\ud800 … \\udfff only occur in pairs."

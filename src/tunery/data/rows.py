@@ -175,7 +175,7 @@ def images_of(row: Row) -> list[ImagePart]:
 
 
 class RowError(Exception):
-    """A record can't become a row. Says which field, which rule, and what would mend it."""
+    """A record can't become a row. Says which field, which rule, and how to fix it."""
 
     def __init__(self, rule: str, fix: str, *, field: str | None = None, found: object = None) -> None:
         super().__init__(rule)

@@ -71,9 +71,7 @@ def turn_of(turn: object, field: str) -> Turn:
         fix = f"Use one of: {', '.join(ROLES)}."
         raise RowError("unknown_role", fix, field=f"{field}.{who}", found=spelled)
     if turn.get("weight") not in (None, 1, True):
-        fix = (
-            "Every answer is learnt from; remove `weight`, or cut the conversation after the answer to learn."
-        )
+        fix = "All answers are trained on; remove `weight`, or end the conversation after the answer to train on."
         raise RowError("weight", fix, field=f"{field}.weight", found=turn["weight"])
     return role, _content(turn, what, role, f"{field}.{what}")
 
@@ -100,7 +98,7 @@ def _turn(turn: object, name: str, number: int) -> Turn:
 def _refuse_calls(turn: dict[str, Any], spelled: str, field: str, who: str) -> None:
     found = turn.get("tool_calls") or turn.get("function_call")
     if found or spelled.strip().lower() in _CALLS:
-        fix = "Tool calls can't be learnt from; leave such rows out, or write the answer as text."
+        fix = "Tool calls can't be trained on; leave out such rows, or write the answer as text."
         where = f"{field}.tool_calls" if found else f"{field}.{who}"
         raise RowError("tool_call", fix, field=where, found=found or spelled)
 
@@ -123,8 +121,8 @@ def _part(part: object, role: Role, field: str) -> Part:
         return TextPart(text_of(part, "text", field=f"{field}.text"))
     image = named_in_part(part, field) if isinstance(part, dict) else None
     if image is None:
-        fix = "Only text and images can be read here; leave rows with other content out."
+        fix = "Only text and images are supported; leave out rows with other content."
         raise RowError("content_not_text", fix, field=field, found=part)
     if role != "user":
-        raise RowError("image_not_in_question", "Show images in user turns only.", field=field, found=role)
+        raise RowError("image_not_in_question", "Put images into user turns only.", field=field, found=role)
     return image

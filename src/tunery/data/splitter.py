@@ -132,7 +132,7 @@ class ArraySplitter:
             self._base += len(self._buffer)
             self._buffer, self._at, self._line_at = b"", 0, 0
             if len(self.tail) > LONGEST_TAIL:
-                self._broken("there is too much after the list")
+                self._broken("there is too much content after the list")
         else:
             self._let_go()
 
@@ -165,7 +165,7 @@ class ArraySplitter:
         else:
             line, offset = self._row_line, self._base + self._start
             raw = raw or self._buffer[self._start :]
-        fix = "Bring the file whole: it ends here, before its list is closed. What followed isn't known."
+        fix = "Send the complete file: it ends here, before its list is closed."
         return Record(self._rows + 1, line, offset, raw, None, RowError("cut_off", fix))
 
     def end(self) -> None:
@@ -236,7 +236,7 @@ class ArraySplitter:
                 self._stack.append(byte)
             elif self._stack:
                 if self._stack.pop() != _PARTNER[byte]:
-                    self._broken(f"“{chr(byte)}” closes what it didn't open")
+                    self._broken(f"“{chr(byte)}” has no matching opening bracket")
                 if not self._stack:
                     self._at += 1
                     return self._finish()

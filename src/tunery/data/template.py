@@ -90,7 +90,7 @@ class ChatTemplate:
                     **self._variables,
                 )
             except RecursionError as error:
-                raise TemplateFailure("the template calls itself without end") from error
+                raise TemplateFailure("the template recurses endlessly") from error
             except MemoryError as error:
                 raise TemplateFailure("the template ran out of memory") from error
             except jinja2.TemplateError as error:

@@ -70,19 +70,21 @@ def tools_text(tools: object) -> str:
 
 def _out_of_order(before: Role | None, role: Role, field: str) -> RowError:
     if role == "system":
-        return RowError("system_not_first", "Put the one system turn first.", field=field, found=role)
+        return RowError(
+            "system_not_first", "Put the system turn first, and have only one.", field=field, found=role
+        )
     if before is None or before == "system":
         return RowError(
             "user_not_first", "Begin with a user turn (after the system turn).", field=field, found=role
         )
     if before == role:
-        fix = f"Join the two {role} turns that stand side by side, or put what was said between them."
+        fix = f"Merge the two consecutive {role} turns, or add the missing turn between them."
         return RowError("turns_do_not_alternate", fix, field=field, found=role)
-    fix = f"After a turn of {before} comes one of {' or '.join(sorted(FOLLOWS[before]))}, not {role}."
+    fix = f"A {before} turn must be followed by {' or '.join(sorted(FOLLOWS[before]))}, not {role}."
     return RowError("turns_do_not_alternate", fix, field=field, found=role)
 
 
 def _empty(role: Role, field: str) -> RowError:
     if role == "assistant":
-        return RowError("empty_answer", "Write the answer to learn, or remove the row.", field=field)
+        return RowError("empty_answer", "Write the answer, or remove the row.", field=field)
     return RowError("empty_turn", f"Fill in the {role} turn, or remove it.", field=field)

@@ -151,13 +151,14 @@ def _limited(
     while chunk := unpacked.read(CHUNK):
         if size == 0 and kind_of(chunk, label) != "text":
             raise _refused(
-                label, "it holds another archive or file that isn't text; unpack it once and import that"
+                label,
+                "it contains another archive, or a file that isn't text; unpack it once and import that",
             )
         size += len(chunk)
         used = packed(size)
         if size > GRACE_BYTES and size > MAX_RATIO * max(used, 1):
             raise _refused(
-                label, f"it swells to more than {MAX_RATIO} times its size; import the file unpacked"
+                label, f"it decompresses to more than {MAX_RATIO} times its size; import the file unpacked"
             )
         if size > MAX_UNPACKED:
             raise _refused(label, f"it unpacks to more than {MAX_UNPACKED >> 30} GiB; split it")
@@ -187,7 +188,7 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise _refused(name, "it ends before its compressed data does; bring it whole") from error
+        raise _refused(name, "it ends before its compressed data does; send the complete file") from error
     except (BadZipFile, zlib.error, NotImplementedError) as error:
         raise _damaged(name, error) from error
     except OSError as error:

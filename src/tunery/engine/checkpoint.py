@@ -97,7 +97,7 @@ def verify(path: Path) -> Saved:
     manifest: dict[str, Any] = read_json(path / MANIFEST)
     for name, entry in manifest["files"].items():
         if (path / name).stat().st_size != entry["bytes"] or sha256_file(path / name) != entry["sha256"]:
-            raise ValueError(f"{name} isn't what was written")
+            raise ValueError(f"{name} differs from what was written")
     size = sum(entry["bytes"] for entry in manifest["files"].values())
     return Saved(path, int(manifest["step"]), size, sha256_file(path / MANIFEST))
 

@@ -256,10 +256,10 @@ def _questions(
             found.append(question)
     if left_out:
         events.log(
-            f"{left_out} rows hold no answer or don't fit {limit} tokens; they aren't evaluated.", "warning"
+            f"{left_out} rows have no answer or exceed {limit} tokens, so they aren't evaluated.", "warning"
         )
     if not found:
-        raise Problem("no_supervised_tokens", detail="no held-out row holds an answer that fits the model")
+        raise Problem("no_supervised_tokens", detail="no held-out row has an answer that fits the model")
     return found
 
 

@@ -168,7 +168,7 @@ class Policy(Likelihood):
             masters = self.optimizer.masters()
             self.optimizer.load_masters(weights.load_adapter_masters(resume, masters))
         if not self.optimizer.groups:
-            raise Problem("engine_failed", detail="no weight of this model is trained by these settings")
+            raise Problem("engine_failed", detail="these settings train no weight of this model")
 
     @property
     def parameters(self) -> int:

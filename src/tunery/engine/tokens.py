@@ -128,7 +128,9 @@ def tokenize(
             if number % 512 == 511:
                 tick(number + 1, len(rows))
         if not lengths:
-            raise Problem("no_supervised_tokens", detail=f"{len(rows)} rows gave no example with an answer")
+            raise Problem(
+                "no_supervised_tokens", detail=f"{len(rows)} rows contain no example with an answer"
+            )
         file.flush()
         packed = np.memmap(file, dtype=np.uint32, mode="r")
     counts = np.array(lengths, dtype=np.int64)

@@ -80,7 +80,7 @@ class Training:
             [Path(path) for path in given.resume_from], lambda text: events.log(text, "warning")
         )
         if found is None and given.resume_from:
-            events.log("No checkpoint could be used; the training starts from the beginning.", "warning")
+            events.log("No usable checkpoint was found; training starts from the beginning.", "warning")
         self.policy = Policy(
             inputs.base,
             inputs.family,
@@ -276,8 +276,8 @@ class Training:
         if leads_no_further(settings, position.watched) and position.step < self.steps:
             position.enough = True
             self.events.log(
-                f"Early stopping: {settings.early_stopping_metric} led no further in the last "
-                f"{settings.early_stopping_patience} validations. The model of step {position.step} is kept."
+                f"Early stopping: {settings.early_stopping_metric} didn't improve in the last "
+                f"{settings.early_stopping_patience} validations. The model from step {position.step} is kept."
             )
 
     # -- keeping
@@ -383,7 +383,7 @@ class Training:
                 "warning",
             )
         if store.dropped:
-            self.events.log(f"{store.dropped} rows hold nothing to learn from and are left out.", "warning")
+            self.events.log(f"{store.dropped} rows contain nothing to train on and are left out.", "warning")
         return store
 
 

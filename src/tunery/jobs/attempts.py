@@ -3,7 +3,6 @@
 What the engine does there is the handler's business; this module knows only the attempt folder.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from sqlalchemy.exc import OperationalError
 from tunery.core.attempt import AttemptFolder, Want, attempt_folder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.process import child_environment
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, checkpoint, run, task
 from tunery.jobs import stages
@@ -25,7 +23,7 @@ from tunery.jobs.queue import Fenced
 from tunery.jobs.recorder import record_new_events
 from tunery.jobs.states import move_run
 from tunery.jobs.work import Work
-from tunery.launch.point import LAUNCHERS, Launcher
+from tunery.launch.point import LAUNCHERS, Launcher, engine_call
 
 LayOut = Callable[[AttemptFolder, int], None]
 """Fills a new attempt's folder; gets the folder and the attempt's number."""
@@ -78,7 +76,7 @@ class LeftOff(Exception):
         self.status: Literal["paused", "cancelled"] = "paused" if want == "pause" else "cancelled"
 
 
-def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: LayOut) -> Ended:
+def drive(work: Work, stage: str, launcher_name: str, lay_out: LayOut) -> Ended:
     """Bring a stage to a result, through as many engines as it takes.
 
     Raises Problem `engine_crashed` after too many attempts in a row that gained no step, LeftOff, Interrupted, Fenced.
@@ -88,7 +86,7 @@ def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: Lay
         found = _open_attempt(work)
         if found is None:
             _leave_off(_wish(work))
-            found = _begin(work, stage, launcher, threads, lay_out)
+            found = _begin(work, stage, launcher, lay_out)
         number, folder = found
         try:
             result, wish = _follow(work, launcher, folder, number)
@@ -143,9 +141,7 @@ def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
     return None if row is None else (row.number, AttemptFolder(Path(row.folder)))
 
 
-def _begin(
-    work: Work, stage: str, launcher: Launcher, threads: int, lay_out: LayOut
-) -> tuple[int, AttemptFolder]:
+def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple[int, AttemptFolder]:
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
@@ -171,10 +167,7 @@ def _begin(
                 .values(started=func.coalesce(run.c.started, now_us()))
             )
     lay_out(folder, number)
-    command = work.settings.engine_command or [sys.executable, "-m", "tunery.engine"]
-    environment = child_environment()
-    if threads:
-        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command, environment = engine_call(work.settings)
     launcher.start([*command, str(folder.path)], folder, environment)
     return number, folder
 

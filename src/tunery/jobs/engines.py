@@ -49,7 +49,7 @@ def run_engine(
         folder.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
 
     try:
-        return drive(work, kind, resources.launcher, threads, lay_out)
+        return drive(work, kind, resources.launcher, lay_out)
     except Interrupted as interrupted:
         with work.writing() as connection:
             if interrupted.gives_way_to is None:

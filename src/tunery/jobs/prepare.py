@@ -55,7 +55,7 @@ def _in_words(report: RecipeReport) -> list[str]:
     )
     joined = f" {rows.joined:,} rows were joined to others." if rows.joined else ""
     leaks = sentence(report.leaks)
-    counts = f"{rows.train:,} rows train, {rows.validation:,} validate.{aside}{joined}"
+    counts = f"{rows.train:,} training rows, {rows.validation:,} validation rows.{aside}{joined}"
     return [counts, *([leaks] if leaks else [])]
 
 

@@ -52,6 +52,7 @@ class Claim:
     task: str
     token: int
     kind: str
+    lane: Lane
     project: str
     run: str | None
     payload: dict[str, Any]
@@ -188,6 +189,7 @@ def _claiming() -> Update:
             task.c.id,
             task.c.token,
             task.c.kind,
+            task.c.lane,
             task.c.project_id,
             task.c.run_id,
             task.c.payload,

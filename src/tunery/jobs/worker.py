@@ -26,6 +26,7 @@ from tunery.jobs import queue
 from tunery.jobs.giving_way import make_room
 from tunery.jobs.handlers.point import HANDLERS
 from tunery.jobs.queue import Claim, Fenced, Slots
+from tunery.jobs.standby import Standbys
 from tunery.jobs.work import Work
 
 _LOG = logging.getLogger("tunery.worker")
@@ -44,6 +45,7 @@ class Worker:
         self._blobs = blobs
         self._closing = threading.Event()
         self._held: dict[str, tuple[Work, threading.Thread]] = {}
+        self._standbys = Standbys(settings)
         self._kinds = [kind for kind, _ in HANDLERS.all()]
         self._slots = Slots(_LIGHT_SLOTS, settings.engine_slots, settings.project_slots)
 
@@ -59,6 +61,7 @@ class Worker:
         heart.start()
         while not self._closing.is_set():
             self._forget_finished()
+            self._standbys.tend(busy=self._engine_works())
             try:
                 claimed = self._claim_one()
                 if not claimed:
@@ -68,12 +71,12 @@ class Worker:
                 claimed = False
             if not claimed:
                 self._closing.wait(_IDLE_SECONDS)
+        self._standbys.close()
         for work, _ in list(self._held.values()):
             work.closing.set()
         for _, thread in list(self._held.values()):
             thread.join()
-        with writing(self._engine) as connection:
-            connection.execute(worker.delete().where(worker.c.id == self.id))
+        self._sign_off()
 
     def _register(self) -> None:
         identity = ProcessIdentity.of(os.getpid())
@@ -89,6 +92,14 @@ class Worker:
                     seen=now_us(),
                 )
             )
+
+    def _sign_off(self) -> None:
+        """Its slots aren't counted any more."""
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(worker.delete().where(worker.c.id == self.id))
+        except OperationalError as error:
+            _LOG.warning("the database can't be used; this worker stays on its list: %s", error.orig)
 
     def _free_the_dead(self) -> None:
         """A worker of this boot whose process is gone will not renew: don't wait for its lease."""
@@ -113,6 +124,9 @@ class Worker:
         self._held[claim.task] = (work, thread)
         thread.start()
         return True
+
+    def _engine_works(self) -> bool:
+        return any(work.claim.lane != "light" for work, _ in self._held.values())
 
     def _forget_finished(self) -> None:
         for id, (_, thread) in list(self._held.items()):

@@ -11,8 +11,8 @@ from tunery.schemas.settings import Preset, TrainingSettings, setting
 API_VERSION = 1
 TITLE = "DPO"
 HELP = (
-    "Learns from pairs of a better and a worse answer which to prefer. For a model that answers well already, best "
-    "after supervised fine-tuning. Of ranked answers it takes the first and the last."
+    "Learns preferences from pairs of a better and a worse answer. For a model that answers well already, best "
+    "after supervised fine-tuning. Of ranked answers, it uses the first and the last."
 )
 TAKES: frozenset[RowKind] = frozenset({"preference"})
 NEEDS: frozenset[Need] = frozenset({"reference"})
@@ -23,15 +23,15 @@ class Settings(TrainingSettings):
 
     beta: float = setting(
         0.1,
-        "How firmly the model is held to what it was; smaller lets it move further.",
+        "How strongly the model is kept close to where it started; smaller values let it move further.",
         range=(0.01, 1.0),
         gt=0,
         group="basic",
     )
     loss_type: Literal["sigmoid", "ipo"] = setting(
         "sigmoid",
-        "sigmoid: the usual one. ipo: stops pulling once the margin per token is 1 / (2 × beta), for few or noisy "
-        "pairs.",
+        "sigmoid: the standard DPO loss. ipo: stops pushing once the margin per token is 1 / (2 × beta), for few or "
+        "noisy pairs.",
         group="basic",
     )
 

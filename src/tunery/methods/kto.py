@@ -10,7 +10,7 @@ from tunery.schemas.settings import Preset, TrainingSettings, setting
 API_VERSION = 1
 TITLE = "KTO"
 HELP = (
-    "Learns from single answers with a thumb up or down which to give. For feedback that doesn't come in pairs; both "
+    "Learns preferences from single answers rated thumbs up or down. For feedback that doesn't come in pairs; both "
     "kinds of label must occur."
 )
 TAKES: frozenset[RowKind] = frozenset({"labelled"})
@@ -22,14 +22,14 @@ class Settings(TrainingSettings):
 
     batch_size: int = setting(
         4,
-        "Rows per step and device; at least 2, as each answer is also tried on another row's question.",
+        "Rows per device and step; at least 2, as each answer is also tried on another row's question.",
         ge=2,
         group="basic",
     )
-    eval_batch_size: int = setting(8, "Rows per batch of the validation.", ge=2, group="validation")
+    eval_batch_size: int = setting(8, "Rows per validation batch.", ge=2, group="validation")
     beta: float = setting(
         0.1,
-        "How firmly the model is held to what it was; smaller lets it move further.",
+        "How strongly the model is kept close to where it started; smaller values let it move further.",
         range=(0.01, 1.0),
         gt=0,
         group="basic",

@@ -10,8 +10,8 @@ from tunery.schemas.settings import Preset, TrainingSettings, setting
 API_VERSION = 1
 TITLE = "ORPO"
 HELP = (
-    "Learns the better answers and, at the same time, to prefer them to the worse ones. For a base that wasn't "
-    "fine-tuned before. Of ranked answers it takes the first and the last."
+    "Learns the better answers and, at the same time, to prefer them to the worse ones. For a base model that "
+    "hasn't been fine-tuned. Of ranked answers, it uses the first and the last."
 )
 TAKES: frozenset[RowKind] = frozenset({"preference"})
 NEEDS: frozenset[Need] = frozenset()
@@ -22,7 +22,7 @@ class Settings(TrainingSettings):
 
     beta: float = setting(
         0.1,
-        "How much the preference counts beside learning the better answer.",
+        "Weight of the preference loss relative to learning the better answer.",
         range=(0.01, 1.0),
         gt=0,
         group="basic",

@@ -21,7 +21,7 @@ class Settings(TrainingSettings):
     """What every method has, and where scores lie."""
 
     center_rewards: float = setting(
-        0.0, "Pull of the scores towards 0; 0 = none, 0.01 is usual.", range=(0.0, 1.0), ge=0
+        0.0, "Penalty that pulls scores towards 0; 0 = none, 0.01 is typical.", range=(0.0, 1.0), ge=0
     )
 
 

@@ -20,8 +20,8 @@ class Settings(TrainingSettings):
 
     pseudo_multi_turn_probability: float = setting(
         0.0,
-        "Chance of a single-turn row to be joined to the one before it, for longer texts to learn from; joined rows "
-        "stay within max_sequence_length.",
+        "Probability that a single-turn row is joined to the one before it, to train on longer conversations; "
+        "joined rows stay within max_sequence_length.",
         ge=0,
         le=1,
         group="data",

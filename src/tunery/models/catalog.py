@@ -64,9 +64,9 @@ def _note(fact: dict[str, Any]) -> str | None:
     if fact["stand_in"]:
         sentences.append(f"The nearest open model is {fact['stand_in']}.")
     if fact["own_code"]:
-        sentences.append(f"It needs code of its own, which Tunery doesn't run. {_instead(fact)}")
+        sentences.append(f"It needs custom code, which Tunery doesn't run. {_instead(fact)}")
     return " ".join(sentences) or None
 
 
 def _instead(fact: dict[str, Any]) -> str:
-    return f"Take {_NATIVE_SUCCESSOR[fact['family']]} in its place."
+    return f"Use {_NATIVE_SUCCESSOR[fact['family']]} instead."

@@ -97,7 +97,7 @@ def inspect_folder(path: Path) -> ModelFolder:
     shards = _weights(path)
     if not shards:
         _refuse_pickles(path)
-        raise Problem("model_folder_incomplete", path=str(path), detail="it holds no .safetensors file")
+        raise Problem("model_folder_incomplete", path=str(path), detail="it contains no .safetensors file")
     _check_index(path, shards)
     counts = _count_weights(path, shards)
     tokenizer = _read_tokenizer(path)
@@ -247,7 +247,7 @@ def _header(path: Path, shard: Path) -> Iterator[tuple[str, list[int]]]:
             header = orjson.loads(file.read(length))
         tensors = [entry for name, entry in header.items() if name != "__metadata__"]
         if max((entry["data_offsets"][1] for entry in tensors), default=0) != size - 8 - length:
-            raise ValueError("it breaks off")
+            raise ValueError("it is cut off")
         for entry in tensors:
             yield str(entry["dtype"]), [int(n) for n in entry["shape"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

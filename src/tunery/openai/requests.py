@@ -30,7 +30,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
 }
 """Parameters that would change the answer, with the values that ask for nothing. null is always one."""
 _DETAILS = {
-    "n": "one answer is given per request",
+    "n": "only one answer per request is supported",
     "response_format": "answers are free text",
     "modalities": "answers are text",
 }
@@ -54,9 +54,9 @@ class Turn(BaseModel):
         """Raises Problem `unsupported_parameter`, `invalid_request`."""
         field = f"messages[{index}]"
         if self.tool_calls:
-            raise _unsupported(f"{field}.tool_calls", "tools can't be called")
+            raise _unsupported(f"{field}.tool_calls", "tool calls aren't supported")
         if self.role == "function":
-            raise _unsupported(f"{field}.role", "tools can't be called")
+            raise _unsupported(f"{field}.role", "tool calls aren't supported")
         if self.content is None:
             detail = f"{field}.content is missing"
             raise Problem("invalid_request", where=Where(field=f"{field}.content"), detail=f"{detail}.")
@@ -69,7 +69,7 @@ class Turn(BaseModel):
         texts: list[str] = []
         for part in self.content or []:
             if part.type != "text" or part.text is None:
-                raise _unsupported(f"{field}.content", f"content of type {part.type} can't be read")
+                raise _unsupported(f"{field}.content", f"content of type {part.type} isn't supported")
             texts.append(part.text)
         return "".join(texts)
 
@@ -107,7 +107,7 @@ class ChatRequest(BaseModel):
         for name, value in (self.model_extra or {}).items():
             neutral = _NEUTRAL.get(name)
             if neutral is not None and value is not None and value not in neutral:
-                raise _unsupported(name, _DETAILS.get(name, "this server has no such thing"))
+                raise _unsupported(name, _DETAILS.get(name, "this server doesn't implement it"))
         if self.top_logprobs is not None and not self.logprobs:
             detail = "top_logprobs needs logprobs: true."
             raise Problem("invalid_request", where=Where(field="top_logprobs"), detail=detail)
@@ -124,7 +124,7 @@ class ChatRequest(BaseModel):
     def _stops(self) -> list[str]:
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
         if len(stops) > _MOST_STOPS:
-            detail = f"stop: at most {_MOST_STOPS} sequences are taken."
+            detail = f"stop: at most {_MOST_STOPS} sequences are accepted."
             raise Problem("invalid_request", where=Where(field="stop"), detail=detail)
         return [stop for stop in stops if stop]
 

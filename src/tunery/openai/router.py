@@ -74,7 +74,7 @@ async def _whole(completion: Completion, lines: Lines, _: ChatRequest) -> Respon
                 return JSONResponse(completion.whole(line))
             assert isinstance(line, TextLine)
             completion.take(line)
-    raise Problem("answer_broken_off", name=completion.model, detail="it ended without an end")
+    raise Problem("answer_broken_off", name=completion.model, detail="it ended unexpectedly")
 
 
 async def _first_event(completion: Completion, lines: Lines, body: ChatRequest) -> Response:
@@ -100,9 +100,7 @@ async def _events(
         yield error_event(problem)
         return
     if not isinstance(line, EndLine):
-        yield error_event(
-            Problem("answer_broken_off", name=completion.model, detail="it ended without an end")
-        )
+        yield error_event(Problem("answer_broken_off", name=completion.model, detail="it ended unexpectedly"))
         return
     yield _event(completion.closing(line))
     if with_usage:

@@ -28,7 +28,7 @@ def main() -> int:
         "--dtype",
         choices=("auto", "bfloat16", "float32"),
         default="auto",
-        help="numbers to compute in; auto = as in evaluations: fp32 up to a billion parameters, else bfloat16",
+        help="number format to compute in; auto = as in evaluations: fp32 up to a billion parameters, else bfloat16",
     )
     parser.add_argument("--parent", type=int, help="the process that started it, to end with")
     asked = parser.parse_args()

@@ -26,7 +26,7 @@ class CleaningStep(Schema):
 
 
 class CleanRequest(Schema):
-    """Make a new version of a dataset by these steps, one after the other."""
+    """Make a new version of a dataset by applying these steps in order."""
 
     steps: list[CleaningStep] = Field(min_length=1, max_length=50)
     version: int | None = Field(None, ge=1, le=2**31 - 1)
@@ -34,7 +34,7 @@ class CleanRequest(Schema):
     name: Name | None = None
     """The dataset that gets the new version; none = the same."""
     publish: bool = False
-    """Publish the new version at once; otherwise it is a draft to look at."""
+    """Publish the new version right away instead of leaving a draft."""
 
 
 class CleaningSample(Schema):
@@ -44,7 +44,7 @@ class CleaningSample(Schema):
     """Its number in the version that was cleaned, from 0."""
     why: str
     before: str
-    """What it says, cut."""
+    """Its text, shortened."""
     after: str | None = None
     """None = it was removed."""
 

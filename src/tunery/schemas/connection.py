@@ -12,7 +12,7 @@ from tunery.schemas.project import ProblemDocument
 def _one_word(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("it holds a space, a line break or a sign that no key has")
+        raise ValueError("it contains a space, a line break or a character that no key has")
     return secret
 
 
@@ -30,7 +30,7 @@ class ConnectionRequest(Schema):
 
 
 class ConnectionTest(Schema):
-    """What came of trying a connection."""
+    """The result of testing a connection."""
 
     ok: bool
     found: str | None
@@ -50,7 +50,7 @@ class Connection(Schema):
     settings: dict[str, Any]
     """Those that are no secret."""
     secrets: list[str]
-    """Names of the settings that are kept sealed."""
+    """Names of the settings that are stored encrypted."""
     test: ConnectionTest | None
     """The newest one."""
     created: Microseconds
@@ -60,6 +60,6 @@ class ConnectionImport(ImportOptions):
     """Make a dataset, or the next version of one, from files of a connection."""
 
     name: Name
-    """The dataset's name; one that exists gets a new version."""
+    """The dataset's name; an existing dataset gets a new version."""
     path: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1024)] = ""
-    """A folder, whose sub-folder jsonl is taken where there is one, or one file; empty = everything."""
+    """A folder (its subfolder jsonl is used if it has one) or a single file; empty = everything."""

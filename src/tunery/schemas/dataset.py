@@ -10,7 +10,7 @@ RowKind = Literal["conversation", "preference", "labelled", "text", "captioned"]
 
 
 class RowProblem(Schema):
-    """Why one row of a file can't be used, and what would mend it."""
+    """Why one row of a file can't be used, and how to fix it."""
 
     file: str
     line: int
@@ -23,7 +23,7 @@ class RowProblem(Schema):
     rule: str
     """Stable name of the rule that was broken."""
     excerpt: str
-    """The offending text, cut."""
+    """The offending text, shortened."""
     fix: str
     """What to do."""
 
@@ -37,9 +37,9 @@ class QuarantinedRow(RowProblem):
 
 
 class HeldRow(QuarantinedRow):
-    """A bad row, with what it was mended to."""
+    """A bad row, with its fixed text."""
 
-    mended: str | None = None
+    fixed: str | None = None
     """Its new text, which the next import reads."""
 
 
@@ -55,27 +55,27 @@ TurnName = Literal["role", "content", "user", "assistant", "system", "tool", "ca
 
 
 class FileOptions(Schema):
-    """What a user says of a file, where Tunery should not find it out by itself."""
+    """What a user tells about a file, where Tunery should not detect it."""
 
     format: str | None = None
-    """The file's format; none = recognised by content."""
+    """The file's format; none = detected from its content."""
     columns: dict[str, str] = {}
     """Which column of the file is read as which field of the format: `{"instruction": "question"}`."""
     turns: dict[TurnName, str] = {}
-    """How the file spells its turns: the keys of role and content, and the names of the roles."""
+    """How the file names its turns: the keys of role and content, and the names of the roles."""
     only_named: bool = False
-    """Read the columns that are named in `columns` and no others."""
+    """Read only the columns that are listed in `columns`."""
     salvage: bool = False
-    """Take the whole rows of a JSON list that is cut off; the cut counts as one bad row."""
+    """Keep the complete rows of a JSON list that is cut off; the cut counts as one bad row."""
     member: str | None = None
-    """Read this one file of a ZIP, whatever else the ZIP holds."""
+    """Read only this file of a ZIP."""
 
 
 class ImportOptions(FileOptions):
     """How a file is to be imported."""
 
     accept_bad_rows: bool = False
-    """Import the usable rows even when others are not."""
+    """Import the usable rows even if some rows are bad."""
     publish: bool = True
     """Publish the version when its import succeeds."""
 
@@ -84,13 +84,13 @@ class ImportRequest(ImportOptions):
     """Import a file that was uploaded."""
 
     name: Name
-    """The dataset's name; one that exists gets a new version."""
+    """The dataset's name; an existing dataset gets a new version."""
     as_before: bool = False
-    """Take format, columns and turns that aren't named here from the dataset's newest version."""
+    """Take format, columns and turns that aren't set here from the dataset's newest version."""
 
 
 class RowFix(Schema):
-    """A bad row, mended: a quarantined row's file and number with its new text."""
+    """A bad row, fixed: a quarantined row's file and number with its new text."""
 
     file: str
     row: int
@@ -99,7 +99,7 @@ class RowFix(Schema):
 
 
 class StillBad(Schema):
-    """Why a mended row still can't be used."""
+    """Why a fixed row still can't be used."""
 
     file: str
     row: int
@@ -108,27 +108,27 @@ class StillBad(Schema):
     fix: str
 
 
-class MendRequest(Schema):
-    """Keep mended rows for the next import of the file."""
+class FixRequest(Schema):
+    """Keep fixed rows for the next import of the file."""
 
     fixes: list[RowFix]
 
 
-class Mended(Schema):
-    """Which mended rows were kept."""
+class Fixed(Schema):
+    """Which fixed rows were kept."""
 
     kept: int
     waiting: int
-    """All that the next import will read for the first time."""
+    """Fixed rows that the next import will read for the first time."""
     problems: list[StillBad]
     """Rows that were not kept."""
 
 
 class ImportAgain(Schema):
-    """Read the file of an import once more. What isn't named stays as it was."""
+    """Read the file of an import again. What isn't set stays as it was."""
 
     format: str | None = None
-    """Empty = recognise it by its content."""
+    """Empty = detect it from the content."""
     columns: dict[str, str] | None = None
     turns: dict[TurnName, str] | None = None
     only_named: bool | None = None
@@ -136,7 +136,7 @@ class ImportAgain(Schema):
     accept_bad_rows: bool | None = None
     publish: bool | None = None
     fixes: list[RowFix] = []
-    """Rows to be read instead of the file's own; those mended before stay so."""
+    """Rows to be read instead of the file's own; those fixed before stay so."""
 
 
 class Upload(Schema):
@@ -147,17 +147,17 @@ class Upload(Schema):
     fingerprint: str | None
     bytes: int
     offset: int
-    """So many bytes came, and are safe on the disk."""
+    """Bytes received so far, safe on the disk."""
     sha256: str | None
     created: Microseconds
     expires: Microseconds
 
 
 class Drawn(Schema):
-    """A draw from the accepted rows, where a format keeps only so many."""
+    """A random sample of the accepted rows, where a format limits how many are kept."""
 
     rows: int
-    """So many were kept, each with the same chance."""
+    """Rows kept; each row has the same chance."""
     seed: int
 
 
@@ -177,8 +177,8 @@ class CheckReport(Schema):
     """Accepted rows that repeat an earlier one exactly, told by 64 bits of each. They are kept."""
     bytes: int
     seconds: float
-    mended: int = 0
-    """Accepted rows that were read as a user mended them."""
+    fixed: int = 0
+    """Accepted rows that were read as a user fixed them."""
     fields: list[str] = []
     """Columns of the first rows."""
     images: int = 0
@@ -212,7 +212,7 @@ class DatasetVersion(Schema):
     """How it was imported."""
     filename: str | None = None
     kept_until: Microseconds | None = None
-    """Till then the file is kept, so that it can be imported again without sending it."""
+    """Until then the file is kept, so that it can be imported again without uploading it."""
     source: dict[str, Any] | None = None
     """The connection it was read from, with path, count, size and fingerprint of the files."""
     cleaning: CleaningReport | None = None
@@ -234,7 +234,7 @@ class Dataset(Schema):
 
 
 class Skipped(Schema):
-    """An entry of a foreign registry that can't be imported, or a part of it that is passed over."""
+    """An entry of a foreign registry that can't be imported, or a part of it that is ignored."""
 
     name: str
     reason: str

@@ -23,13 +23,13 @@ class Started(_Event):
 
     type: Literal["started"] = "started"
     steps: int
-    """Optimizer steps in all."""
+    """Optimizer steps in total."""
     rows: int
     validation_rows: int
     tokens: int
     """Tokens of one epoch."""
     supervised_tokens: int
-    """Tokens of one epoch that are learnt from."""
+    """Tokens of one epoch that are trained on."""
     trainable_parameters: int
     parameters: int
     resumed_from: int | None

@@ -19,13 +19,13 @@ class BaseModelEntry(Schema):
     context: int | None
     """Longest sequence in tokens."""
     methods: list[str]
-    """finetuning types it may be trained with."""
+    """Fine-tuning types it supports."""
     licence: str | None
     repo: str | None
     available: bool
     """Its weights are on this machine."""
     note: str | None = None
-    """Why it can't be used here, or what to know before."""
+    """Why it can't be used here, or what to know first."""
 
 
 class AddBaseModel(Schema):
@@ -43,7 +43,7 @@ class ModelVersion(Schema):
     version: int
     kind: Literal["adapter", "full"]
     writes_text: bool
-    """Whether it answers under /v1; a reward model gives scores only."""
+    """Whether it answers under /v1; a reward model outputs scores only."""
     base_model: str
     run: str
     step: int

@@ -14,7 +14,7 @@ class SavePipeline(Schema):
     name: Name | None = None
     """Its name; none = ft_[base model]_[timestamp], for a template with _template behind."""
     template: bool = False
-    """A template is a definition to begin others with; it isn't started itself."""
+    """A template is a definition to start others from; it can't be started itself."""
     spec: RunSpec
 
 
@@ -22,7 +22,7 @@ class Schedule(Schema):
     """When a pipeline starts by itself."""
 
     active: bool
-    """Off: it rests until somebody turns it on again."""
+    """Off: paused until it is turned on again."""
     next: list[Microseconds]
     """The next times, five at most; empty when the last day is over."""
 

@@ -22,7 +22,7 @@ class RecipePart(Schema):
     """After sampling."""
     characters: int
     share: float
-    """Percentage of all characters after sampling."""
+    """Percentage of all characters, after sampling."""
     tokens: int | None = None
     """Estimated from a sample of the rows."""
 
@@ -48,7 +48,7 @@ class RowCounts(Schema):
     returned: int = 0
     """Rows set aside beyond that, which went back to training."""
     train: int
-    """Rows learnt from in an epoch."""
+    """Training rows in an epoch."""
     joined: int = 0
     """Single-turn rows that became a part of a multi-turn one."""
 
@@ -58,7 +58,7 @@ class Leak(Schema):
 
     kind: Literal["exact", "near"]
     likeness: float
-    """1 = the same but for capitals and spaces."""
+    """1 = identical except for case and spaces."""
     train: str
     """The training row's dataset."""
     train_row: int
@@ -70,14 +70,14 @@ class Leak(Schema):
 
 
 class LeakReport(Schema):
-    """Test rows that stand among the training rows."""
+    """Test rows that also appear in the training data."""
 
     exact: int = 0
-    """Test rows whose question is a training row's."""
+    """Test rows whose question is also a training row's."""
     near: int = 0
-    """Test rows whose question is nearly a training row's."""
+    """Test rows whose question is almost a training row's."""
     train_rows: int
-    """So many training rows were looked at."""
+    """Number of training rows compared."""
     test_rows: int
     complete: bool = True
     """All were."""

@@ -19,7 +19,7 @@ class DataRef(Schema):
     path: str | None = None
     """A file, for `tunery train` without a server; relative paths count from the spec's folder."""
     format: str | None = None
-    """The file's format; none = recognised by content."""
+    """The file's format; none = detected from its content."""
 
     @property
     def label(self) -> str:
@@ -39,7 +39,7 @@ class DataRef(Schema):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.dataset is None) == (self.path is None):
-            raise ValueError("name either a dataset or a path")
+            raise ValueError("give either a dataset or a path")
         return self
 
 
@@ -47,10 +47,10 @@ class TrainRef(DataRef):
     """Training data, and how much of it is taken."""
 
     sampling_rate: float | None = Field(None, ge=0.01, le=10)
-    """How often the data is gone through in an epoch; none = 1. 2.3 = two whole copies and a random subset that
-    holds about 0.3 of the characters. 1 to 5 is advised."""
+    """How often the data is repeated in an epoch; none = 1. 2.3 = two whole copies and a random subset that
+    holds about 0.3 of the characters. 1 to 5 is recommended."""
     share: float | None = Field(None, gt=0, lt=100)
-    """Instead of sampling_rate: the percentage of the training characters that this data is to be."""
+    """Instead of sampling_rate: this data's percentage of the training characters."""
 
     @model_validator(mode="before")
     @classmethod
@@ -69,12 +69,12 @@ DEFAULT_MIX = 0.2
 
 
 class MixSpec(Schema):
-    """A general corpus mixed into the training data, against forgetting."""
+    """A general corpus mixed into the training data to reduce forgetting."""
 
     ratio: float = Field(default=DEFAULT_MIX, gt=0, le=10)
-    """General : own in characters after sampling; 0.2, or "1:5", is advised."""
+    """General : own in characters after sampling; 0.2, or "1:5", is recommended."""
     dataset: str | None = None
-    """The corpus; none = the one that the administrator designates, else the small one that ships."""
+    """The corpus; none = the one the administrator chose, or else the small one that ships with Tunery."""
     version: int | None = Field(None, ge=1, le=2**31 - 1)
     """Which version; none = the newest published one."""
 
@@ -99,12 +99,12 @@ def ratio_of(text: str) -> float:
 
 
 class DataSpec(Schema):
-    """What a run learns from and is measured on."""
+    """What a run trains on and is measured on."""
 
     train: list[TrainRef] = Field(min_length=1)
-    """Training data; several are gone through together."""
+    """Training data; several datasets are mixed."""
     mix: MixSpec | None = None
-    """A general corpus mixed in; `true` takes the default ratio, a number or "1:5" is the ratio."""
+    """A general corpus mixed in; `true` uses the default ratio, a number or "1:5" is the ratio."""
     seed: int = Field(default=0, ge=0, le=2**53)
     """Seed of sampling, of the mix, and of joining rows into multi-turn ones."""
     validation: DataRef | None = None
@@ -127,9 +127,9 @@ class DataSpec(Schema):
         shares = [ref.share for ref in self.train if ref.share is not None]
         total = sum(shares)
         if len(shares) == len(self.train) and abs(total - 100) > 0.01:
-            raise ValueError(f"the shares are to make 100 %, and they make {total:g} %")
+            raise ValueError(f"the shares must add up to 100 %, but add up to {total:g} %")
         if shares and len(shares) < len(self.train) and total >= 100:
-            raise ValueError(f"the shares make {total:g} %, which leaves nothing for the other data")
+            raise ValueError(f"the shares add up to {total:g} %, which leaves nothing for the other data")
         return self
 
     @model_validator(mode="before")
@@ -145,16 +145,16 @@ class DataSpec(Schema):
 
 
 class EvaluateSpec(Schema):
-    """Judging base against tuned after training."""
+    """Evaluating the base and the tuned model after training."""
 
     dataset: DataRef | None = None
     """Held-out rows; none = no evaluation."""
     metrics: list[str] = ["exact_match", "loss"]
     """Names of metrics."""
     max_new_tokens: int = Field(default=256, ge=1, le=8192)
-    """Longest answer to generate for a row."""
+    """Maximum length of each generated answer, in tokens."""
     max_rows: int = Field(default=1000, ge=1, le=100_000)
-    """Use the first so many rows."""
+    """Use only this many rows, from the start."""
 
 
 class PublishSpec(Schema):
@@ -172,7 +172,7 @@ class ResourceSpec(Schema):
     launcher: str = "local"
     """How the engine is started."""
     threads: int = Field(default=0, ge=0)
-    """CPU threads of the engine; 0 = the server's default. One thread gives bit-exact repetition."""
+    """CPU threads of the engine; 0 = the server's default. 1 makes training bit-for-bit reproducible."""
     priority: int = Field(default=0, ge=-100, le=100)
     """Who comes first where several wait. A step counts like an hour of waiting, so that nobody waits for ever."""
     idle_time: bool = False
@@ -181,31 +181,31 @@ class ResourceSpec(Schema):
 
 
 class TriggerSpec(Schema):
-    """What starts a pipeline: a person, or the calendar."""
+    """What starts a pipeline: a person or a schedule."""
 
     type: Literal["manual", "schedule"] = "manual"
     cron: str | None = Field(default=None, max_length=200)
     """When: minute, hour, day of month, month, weekday, as in `30 2 * * mon`; weekday 0 and 7 are Sunday."""
     time_zone: str = Field(default="UTC", max_length=64)
-    """The zone that times and days are told in, as in Europe/Berlin."""
+    """Time zone of the times and days, as in Europe/Berlin."""
     first_day: date | None = None
     """Not before this day."""
     last_day: date | None = None
     """Not after this day."""
     overlap: Literal["queue", "skip"] = "skip"
-    """While an earlier run of the pipeline isn't over: queue another (one waits at most), or skip this time."""
+    """If an earlier run of the pipeline is still in progress: queue another (at most one), or skip this start."""
     missed: Literal["run_once", "skip"] = "run_once"
-    """When the server slept over one time or several: run once, or wait for the next time."""
+    """If starts were missed because the server was down: run once, or wait for the next start."""
 
     @model_validator(mode="after")
     def _when(self) -> Self:
         if self.type == "schedule" and not self.cron:
-            raise ValueError("a schedule needs cron: when it starts")
+            raise ValueError("a schedule needs cron, which says when it starts")
         idle = self.model_fields_set - {"type"}
         if self.type == "manual" and any(getattr(self, name) != type(self)().__dict__[name] for name in idle):
-            raise ValueError(f"without type: schedule these do nothing: {', '.join(sorted(idle))}")
+            raise ValueError(f"without type: schedule these have no effect: {', '.join(sorted(idle))}")
         if self.first_day and self.last_day and self.last_day < self.first_day:
-            raise ValueError("last_day lies before first_day")
+            raise ValueError("last_day is before first_day")
         return self
 
 
@@ -214,7 +214,7 @@ class RunSpec(Schema):
 
     schema_version: Literal[1] = 1
     name: Name | None = None
-    """Name of the line of work; none = ft_[base model]_[timestamp]. A second run of a name is its run 2."""
+    """Name of the run; none = ft_[base model]_[timestamp]. Runs with the same name are numbered #1, #2 …"""
     description: str = Field(default="", max_length=500)
     """What this is for."""
     task: Literal["text-generation"] = "text-generation"
@@ -236,19 +236,19 @@ class RunSpec(Schema):
 
 
 class Outlook(Schema):
-    """What a run will come to, counted before it starts."""
+    """What a run will consist of, computed before it starts."""
 
     rows: int
-    """Rows learnt from in an epoch."""
+    """Training rows in an epoch."""
     validation_rows: int
-    """Rows measured on during training; 0 = nothing is."""
+    """Validation rows; 0 = no validation during training."""
     held_out_rows: int
-    """Rows that base and tuned model answer after training; 0 = they aren't compared."""
+    """Held-out rows that the base and the tuned model are evaluated on; 0 = no evaluation."""
     rows_per_step: int
     steps: int
-    """Optimizer steps in all."""
+    """Optimizer steps in total."""
     rough: bool
-    """Rows and steps may come out otherwise: the rows' lengths, a mix or a sample decide too."""
+    """Rows and steps are estimates: the rows' lengths, a mix or sampling also matter."""
 
 
 class ResolvedSpec(Schema):
@@ -263,11 +263,11 @@ class ResolvedSpec(Schema):
     code_version: str
     """Version of Tunery that resolved it."""
     recipe_hash: str = ""
-    """Hash of everything that decides which rows are learnt from, in which order: equal recipes give equal rows."""
+    """Hash of everything that determines the training rows and their order: equal recipes give equal rows."""
     outlook: Outlook | None = None
     """What it will come to."""
     notes: list[str] = []
-    """What a person should know: values lowered, rows left out …"""
+    """What the user should know: values lowered, rows left out …"""
 
 
 RunState = Literal["queued", "running", "paused", "succeeded", "stopped", "failed", "cancelled"]
@@ -283,9 +283,9 @@ class Stage(Schema):
     ended: Microseconds | None = None
     error: dict[str, Any] | None = None
     doing: str | None = None
-    """What it is at, in words; of an evaluation: which model answers or is scored."""
+    """What it is doing, in words; for an evaluation: which model answers or is scored."""
     done: int = 0
-    """How far that is: rows of `total`."""
+    """Its progress: rows out of `total`."""
     total: int = 0
 
 

@@ -23,14 +23,14 @@ class GenerateRequest(Schema):
     prompt_ids: list[int] | None = None
     """A prompt that is rendered already."""
     max_tokens: int | None = Field(None, ge=1)
-    """Longest answer; none = as long as the context allows."""
+    """Maximum length of the answer in tokens; none = as long as the context allows."""
     temperature: float = Field(1.0, ge=0, le=2)
-    """0 = always the likeliest token."""
+    """0 = always the most likely token."""
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = None
     stop: list[Annotated[str, Field(min_length=1)]] = []
     logprobs: int | None = Field(None, ge=0, le=20)
-    """So many alternatives per token; none = no log-probabilities."""
+    """Number of alternatives per token; none = no log-probabilities."""
 
     @model_validator(mode="after")
     def _one_prompt(self) -> Self:

@@ -44,13 +44,13 @@ class TrainingSettings(Schema):
     """What every training method understands. A method's own `Settings` adds to it."""
 
     finetuning_type: Literal["lora", "full"] = setting(
-        "lora", "Train a small adapter (lora) or every weight (full).", group="basic"
+        "lora", "Train a small adapter (lora) or all weights (full).", group="basic"
     )
     learning_rate: float = setting(
-        0.00001, "Step size of the optimizer at its peak.", range=(0.00001, 0.001), gt=0, group="basic"
+        0.00001, "Peak learning rate of the optimizer.", range=(0.00001, 0.001), gt=0, group="basic"
     )
-    epochs: int = setting(1, "How often the training data is gone through.", ge=1, group="basic")
-    batch_size: int = setting(1, "Rows per step and device.", ge=1, group="basic")
+    epochs: int = setting(1, "Number of passes over the training data.", ge=1, group="basic")
+    batch_size: int = setting(1, "Rows per device and step.", ge=1, group="basic")
     gradient_accumulation_steps: int = setting(
         4,
         "Batches whose gradients are added up before one optimizer step; 0 = as many as make about 16 rows a step.",
@@ -59,8 +59,8 @@ class TrainingSettings(Schema):
     )
     max_sequence_length: int = setting(
         2048,
-        "Longest row in tokens; longer ones are cut. -1 = min(1024, the tokenizer's limit). "
-        "Lowered to the model's limit where that is smaller.",
+        "Maximum row length in tokens; longer rows are truncated. -1 = min(1024, the tokenizer's limit). "
+        "Lowered to the model's limit if that is smaller.",
         ge=-1,
         group="basic",
     )
@@ -70,134 +70,147 @@ class TrainingSettings(Schema):
         "batch_size × max_sequence_length tokens.",
         group="data",
     )
-    max_steps: int = setting(-1, "Stop after so many optimizer steps; -1 = as the epochs need.", ge=-1)
+    max_steps: int = setting(
+        -1, "Stop after this many optimizer steps; -1 = determined by the epochs.", ge=-1
+    )
     lr_scheduler: Literal[
         "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "warmup_stable_decay"
     ] = setting(
         "linear",
-        "How the learning rate falls after the warm-up. warmup_stable_decay: stays at its peak, falls at the end.",
+        "How the learning rate decays after the warm-up. warmup_stable_decay: constant, then a decay at the end.",
         group="schedule",
     )
     lr_cosine_waves: float = setting(
         0.5,
-        "Waves of the cosine; 0.5 = falls to 0 once, 1.5 = falls, rises and falls again.",
+        "Number of cosine cycles; 0.5 = falls to 0 once, 1.5 = falls, rises and falls again.",
         gt=0,
         group="schedule",
         only_with={"lr_scheduler": "cosine"},
     )
     lr_cosine_restarts: int = setting(
         2,
-        "How often the learning rate falls to 0; at each restart it jumps back to its peak.",
+        "Number of cycles; in each, the learning rate decays to 0, then restarts at its peak.",
         ge=1,
         group="schedule",
         only_with={"lr_scheduler": "cosine_with_restarts"},
     )
     lr_polynomial_end: float = setting(
         0.0000001,
-        "Learning rate at the end; below learning_rate.",
+        "Final learning rate; must be below learning_rate.",
         ge=0,
         group="schedule",
         only_with={"lr_scheduler": "polynomial"},
     )
     lr_polynomial_power: float = setting(
         1.0,
-        "How the polynomial bends; 1 = a straight line, 2 = falls fast, then slowly.",
+        "Power of the polynomial; 1 = linear, 2 = falls fast, then slowly.",
         gt=0,
         group="schedule",
         only_with={"lr_scheduler": "polynomial"},
     )
     lr_decay_ratio: float = setting(
         0.1,
-        "Share of the steps at the end over which the learning rate falls to 0.",
+        "Fraction of the steps, at the end, over which the learning rate decays to 0.",
         gt=0,
         le=1,
         group="schedule",
         only_with={"lr_scheduler": "warmup_stable_decay"},
     )
     warmup_ratio: float = setting(
-        0.0, "Share of the steps over which the learning rate rises from zero.", ge=0, lt=1, group="schedule"
+        0.0, "Fraction of the steps over which the learning rate rises from 0.", ge=0, lt=1, group="schedule"
     )
-    weight_decay: float = setting(0.0, "Pull of the weights towards zero (AdamW).", ge=0, group="schedule")
+    weight_decay: float = setting(0.0, "Weight decay of the AdamW optimizer.", ge=0, group="schedule")
     max_grad_norm: float = setting(
-        1.0, "Gradients are scaled down to this norm; 0 = never.", ge=0, group="schedule"
+        1.0, "Gradients are clipped to this norm; 0 = no clipping.", ge=0, group="schedule"
     )
-    logging_steps: int = setting(1, "Record metrics every so many steps.", ge=1, group="checkpoints")
+    logging_steps: int = setting(1, "Number of steps between recorded metrics.", ge=1, group="checkpoints")
     checkpoint_steps: int = setting(
-        1000, "Save a resumable checkpoint every so many steps.", ge=1, group="checkpoints"
+        1000, "Number of steps between checkpoints, which a run can resume from.", ge=1, group="checkpoints"
     )
     checkpoint_limit: int = setting(
-        2, "How many checkpoints are kept; the oldest goes first.", ge=1, group="checkpoints"
+        2, "Number of checkpoints to keep; the oldest is deleted first.", ge=1, group="checkpoints"
     )
     eval_steps: int = setting(
-        0, "Measure the validation loss every so many steps; 0 = no validation.", ge=0, group="validation"
+        0, "Number of steps between validations; 0 = no validation.", ge=0, group="validation"
     )
-    eval_batch_size: int = setting(8, "Rows per batch of the validation.", ge=1, group="validation")
+    eval_batch_size: int = setting(8, "Rows per validation batch.", ge=1, group="validation")
     early_stopping: bool = setting(
         False,
-        "End the training when validations show that it leads no further; the model is kept as it is then.",
+        "Stop training when validation shows no further improvement; the model is kept as it is then.",
         group="validation",
         only_with={"eval_steps": "above 0"},
     )
     early_stopping_mode: Literal["change", "best"] = setting(
         "change",
-        "change: the metric hardly moves from one validation to the next. best: it gets no better than it was.",
+        "change: the metric hardly changes between validations. best: it no longer beats its best value so was.",
         group="validation",
         only_with={"early_stopping": True},
     )
     early_stopping_metric: Literal["validation_loss", "train_loss"] = setting(
         "validation_loss",
-        "What is looked at, at each validation; lower is better.",
+        "Metric checked at each validation; lower is better.",
         group="validation",
         only_with={"early_stopping": True},
     )
     early_stopping_threshold: float = setting(
         0.001,
-        "Less than this counts as no change, or as no better.",
+        "A change smaller than this doesn't count.",
         ge=0,
         group="validation",
         only_with={"early_stopping": True},
     )
     early_stopping_patience: int = setting(
         3,
-        "After how many such validations in a row the training ends.",
+        "Training stops after this many such validations in a row.",
         ge=1,
         group="validation",
         only_with={"early_stopping": True},
     )
     validation_split_ratio: float = setting(
         0.0,
-        "Share of the rows set aside for validation where no validation set is named; at most 1000 are used, the "
-        "rest return to training.",
+        "Fraction of the rows set aside for validation if no validation dataset is set; at most 1000 are used, the "
+        "rest go back to training.",
         ge=0,
         le=1,
         group="validation",
     )
     train_data_split_seed: int = setting(
-        0, "Seed of that split.", ge=0, group="validation", only_with={"validation_split_ratio": "above 0"}
+        0,
+        "Random seed of the validation split.",
+        ge=0,
+        group="validation",
+        only_with={"validation_split_ratio": "above 0"},
     )
-    max_train_samples: int = setting(-1, "Use at most so many training rows; -1 = all.", ge=-1, group="data")
+    max_train_samples: int = setting(
+        -1, "Maximum number of training rows to use; -1 = all.", ge=-1, group="data"
+    )
     max_val_samples: int = setting(
-        -1, "Use at most so many validation rows; -1 = all, up to 1000.", ge=-1, group="validation"
+        -1, "Maximum number of validation rows to use; -1 = all, up to 1000.", ge=-1, group="validation"
     )
     neftune: float = setting(
         0.0,
-        "Noise added to the words while training, against learning them by heart; 5 is usual, 0 = none.",
+        "Noise added to the embeddings during training (NEFTune) against memorisation; 5 is typical, 0 = none.",
         range=(0.0, 50.0),
         ge=0,
     )
-    seed: int = setting(42, "Seed of order, dropout and new weights.", ge=0)
+    seed: int = setting(42, "Random seed for row order, dropout and new weights.", ge=0)
     lora_rank: int = setting(
         8, "Rank of the adapter's matrices.", ge=1, group="lora", only_with={"finetuning_type": "lora"}
     )
     lora_alpha: int = setting(
         32,
-        "Scale of the adapter, divided by the rank; 2 to 4 times the rank is advised.",
+        "Scale of the adapter, divided by its rank; 2 to 4 times the rank is recommended.",
         ge=1,
         group="lora",
         only_with={"finetuning_type": "lora"},
     )
     lora_dropout: float = setting(
-        0.0, "Dropout before the adapter.", ge=0, lt=1, group="lora", only_with={"finetuning_type": "lora"}
+        0.0,
+        "Dropout applied before the adapter.",
+        ge=0,
+        lt=1,
+        group="lora",
+        only_with={"finetuning_type": "lora"},
     )
     lora_rslora: bool = setting(
         False,
@@ -320,14 +333,14 @@ def _invalid(
     method: str,
 ) -> Problem:
     if name not in fields:
-        detail = f"The settings don't fit together: {said(error)}."
+        detail = f"The settings contradict each other: {said(error)}."
         return Problem("spec_invalid", where=Where(field="settings"), detail=detail)
     return Problem(
         "setting_invalid",
         where=Where(setting=name),
         name=name,
         value=known.get(name),
-        detail=said(error) if error["type"] == "value_error" else f"it takes {takes(fields[name])}",
+        detail=said(error) if error["type"] == "value_error" else f"it must be {takes(fields[name])}",
         instead=shown(preset.get(name, fields[name].default)),
         method=method,
     )

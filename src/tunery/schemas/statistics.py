@@ -215,7 +215,7 @@ class SeenSequence(Schema):
     """Nothing of it is learnt within the limit, so training leaves it out."""
     pieces: list[Piece]
     complete: bool
-    """False: too long to show as a whole; its end is left out here, not in training."""
+    """False: too long to show in full; its end is left out here, not in training."""
 
 
 class SeenRow(Schema):

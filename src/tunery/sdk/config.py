@@ -49,7 +49,7 @@ def read_configs() -> list[ClientConfig]:
 def _entry(stored: dict[str, Any]) -> ClientConfig:
     url, token, folder = stored.get("url"), stored.get("token"), stored.get("folder")
     if not isinstance(url, str) or not all(text is None or isinstance(text, str) for text in (token, folder)):
-        raise ValueError("it needs “url” and “token” as texts")
+        raise ValueError("it must contain “url” and “token” as text")
     return ClientConfig(url.rstrip("/"), token, folder)
 
 

@@ -78,7 +78,7 @@ class ReplicaPool:
                 except httpx.TransportError as error:
                     await _let_end(replica)
                     if spoken or last_try:
-                        detail = "its process ended" if replica.ended else f"{error or type(error).__name__}"
+                        detail = "its process exited" if replica.ended else f"{error or type(error).__name__}"
                         raise Problem("answer_broken_off", name=target.name, detail=detail) from error
 
     def state(self, target: Target) -> State:

@@ -61,7 +61,7 @@ def write_backup(settings: ServerSettings, target: Path, progress: Progress | No
         raise Problem("file_exists", path=str(target))
     folder = DataFolder(settings.folder)
     if not folder.version.exists():
-        raise Problem("data_folder_unusable", path=str(folder.path), detail="there is no server's data in it")
+        raise Problem("data_folder_unusable", path=str(folder.path), detail="it contains no server data")
     aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     engine = open_database(settings)
     try:
@@ -106,7 +106,7 @@ def restore_backup(source: Path, settings: ServerSettings, progress: Progress | 
             about = _restore(tar, source, settings, folder, progress)
     except (tarfile.TarError, msgspec.MsgspecError, EOFError) as error:
         _clear(folder.path, made)
-        raise Problem("backup_broken", path=str(source), detail=str(error) or "it ends too early") from error
+        raise Problem("backup_broken", path=str(source), detail=str(error) or "it is cut off") from error
     except BaseException:
         _clear(folder.path, made)
         raise
@@ -232,7 +232,7 @@ def _restore(
                 if progress:
                     progress(info.offset_data + info.size, total)
             else:
-                raise Problem("backup_broken", path=str(source), detail="it ends too early")
+                raise Problem("backup_broken", path=str(source), detail="it is cut off")
         migrate(engine, folder.path)
     finally:
         engine.dispose()
@@ -256,7 +256,7 @@ def _or_empty(engine: Engine) -> Iterator[None]:
 def _read_about(tar: tarfile.TarFile, source: Path) -> About:
     first = tar.next()
     if first is None or first.name != _ABOUT:
-        raise Problem("backup_broken", path=str(source), detail="it isn't one of Tunery's")
+        raise Problem("backup_broken", path=str(source), detail="it wasn't written by Tunery")
     about = msgspec.json.decode(_content(tar, first, source).read(), type=About)
     if about.v > _VERSION:
         raise Problem("data_folder_newer", path=str(source), found=f"backup {about.v}")
@@ -266,14 +266,14 @@ def _read_about(tar: tarfile.TarFile, source: Path) -> About:
 def _content(tar: tarfile.TarFile, info: tarfile.TarInfo, source: Path) -> IO[bytes]:
     content = tar.extractfile(info) if info.isreg() else None
     if content is None:
-        raise Problem("backup_broken", path=str(source), detail=f"{info.name!r} is no plain file")
+        raise Problem("backup_broken", path=str(source), detail=f"{info.name!r} isn't a regular file")
     return content
 
 
 def _check_sums(wanted: dict[str, str], found: dict[str, str], source: Path) -> None:
     for name in [_ABOUT, *found]:
         if name != _ABOUT and wanted.get(name) != found[name]:
-            raise Problem("backup_broken", path=str(source), detail=f"{name!r} isn't what was written")
+            raise Problem("backup_broken", path=str(source), detail=f"{name!r} differs from what was written")
     if missing := wanted.keys() - found.keys() - {_ABOUT}:
         raise Problem("backup_broken", path=str(source), detail=f"{min(missing)!r} is missing")
 
@@ -320,7 +320,7 @@ def _moved(value: Any, old: str, new: str) -> Any:
 def _write(folder: Path, name: str, content: _Summed, source: Path) -> None:
     parts = PurePosixPath(name).parts
     if parts[0] != "files" or len(parts) < 2 or ".." in parts or name.startswith("/"):
-        raise Problem("backup_broken", path=str(source), detail=f"{name!r} belongs nowhere")
+        raise Problem("backup_broken", path=str(source), detail=f"{name!r} isn't part of a backup")
     path = folder.joinpath(*parts[1:])
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -131,5 +131,5 @@ def _starter_entry() -> BaseModelEntry:
         licence="Apache-2.0",
         repo=None,
         available=True,
-        note="Ships with Tunery so that everything can be tried in minutes; not a useful base.",
+        note="Ships with Tunery for trying everything in minutes; too small for real use.",
     )

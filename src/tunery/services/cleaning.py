@@ -50,10 +50,10 @@ def _version(ctx: Context, name: str, number: int | None) -> Row[Any]:
     if found.manifest is None:
         raise Problem(
             "not_in_state",
-            noun="Version",
+            noun="version",
             name=f"{name}@{found.version}",
             state=found.state,
-            verb="cleaning",
-            needed="a draft or published",
+            verb="clean",
+            needed="draft or published",
         )
     return found

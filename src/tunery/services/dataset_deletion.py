@@ -31,7 +31,10 @@ def delete_version(ctx: Context, name: str, version: int, *, even_if_used: bool 
     trained = trained_on(ctx, known_as, version)
     if trained and not even_if_used:
         raise Problem(
-            "version_in_use", version=version, dataset=known_as, used=f"trained the model {trained[0]}"
+            "version_in_use",
+            version=version,
+            dataset=known_as,
+            used=f"was used to train the model {trained[0]}",
         )
     if found.task_id is not None:
         move_task(ctx.conn, found.task_id, "cancelled")

@@ -75,11 +75,11 @@ def publish_version(ctx: Context, name: str, version: int) -> DatasetVersion:
     if found.state not in ("draft", "published"):
         raise Problem(
             "not_in_state",
-            noun="Version",
+            noun="version",
             name=f"{name}@{version}",
             state=found.state,
-            verb="publishing",
-            needed="a draft",
+            verb="publish",
+            needed="draft",
         )
     if found.state == "draft":
         ctx.conn.execute(

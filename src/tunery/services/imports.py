@@ -14,18 +14,18 @@ from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.folder import fixes_of
 from tunery.core.ids import new_id
+from tunery.data.fixed import add_fixed, read_fixed, try_row
 from tunery.data.formats.point import FORMATS
-from tunery.data.mended import add_mended, read_mended, try_row
 from tunery.data.names import FileNames
 from tunery.db.tables import dataset, dataset_version
 from tunery.jobs.line import enqueue
 from tunery.schemas.dataset import (
     Dataset,
+    Fixed,
     HeldRow,
     ImportAgain,
     ImportOptions,
     ImportRequest,
-    Mended,
     QuarantinePage,
     RowFix,
     StillBad,
@@ -114,7 +114,7 @@ def new_version(ctx: Context, name: str, options: ImportOptions, filename: str |
 
 
 def import_again(ctx: Context, name: str, number: int | None, wanted: ImportAgain) -> Dataset:
-    """Read the kept file of a version once more, with other options or with mended rows.
+    """Read the kept file of a version once more, with other options or with fixed rows.
 
     A version whose import failed is imported anew itself; from any other the next version is made.
     Raises Problem `source_gone`, `not_in_state`, `unknown_extension`.
@@ -127,7 +127,7 @@ def import_again(ctx: Context, name: str, number: int | None, wanted: ImportAgai
     if found.state == "failed":
         version = found.id
         if wanted.fixes:
-            add_mended(fixes_of(source), wanted.fixes)
+            add_fixed(fixes_of(source), wanted.fixes)
         ctx.conn.execute(
             update(dataset_version)
             .where(dataset_version.c.id == version)
@@ -141,7 +141,7 @@ def import_again(ctx: Context, name: str, number: int | None, wanted: ImportAgai
         if fixes_of(source).exists():
             shutil.copyfile(fixes_of(source), fixes_of(target))
         if wanted.fixes:
-            add_mended(fixes_of(target), wanted.fixes)
+            add_fixed(fixes_of(target), wanted.fixes)
     _queue(ctx, version, found.filename, options, None)
     return get_dataset(ctx, found.dataset_id)
 
@@ -158,20 +158,20 @@ def read_quarantine(
         rows = (orjson.loads(line) for line in lines)
         wanted = (row for row in rows if rule is None or row["rule"] == rule)
         page = [HeldRow.model_validate(row) for row in islice(wanted, offset, offset + limit)]
-    mended = mended_rows(ctx, name, number)
+    fixed = fixed_rows(ctx, name, number)
     for row in page:
-        if (text := mended.get((row.file, row.row))) is not None:
-            row.mended = text.decode()
+        if (text := fixed.get((row.file, row.row))) is not None:
+            row.fixed = text.decode()
     return QuarantinePage(rows=page, offset=offset, total=total)
 
 
-def mended_rows(ctx: Context, name: str, number: int) -> dict[tuple[str, int], bytes]:
-    """The rows of a version's kept file that were mended, by file and number."""
-    return read_mended(fixes_of(staged(ctx.folder, version_row(ctx, name, number).id)))
+def fixed_rows(ctx: Context, name: str, number: int) -> dict[tuple[str, int], bytes]:
+    """The rows of a version's kept file that were fixed, by file and number."""
+    return read_fixed(fixes_of(staged(ctx.folder, version_row(ctx, name, number).id)))
 
 
-def mend(ctx: Context, name: str, number: int, fixes: list[RowFix]) -> Mended:
-    """Try mended rows, and keep those that can be used now for the next import. Raises Problem `source_gone`."""
+def keep_fixes(ctx: Context, name: str, number: int, fixes: list[RowFix]) -> Fixed:
+    """Try fixed rows, and keep those that can be used now for the next import. Raises Problem `source_gone`."""
     found = version_row(ctx, name, number)
     source = _kept(ctx, name, found)
     names = FileNames.of(ImportOptions.model_validate(found.options or {}))
@@ -186,14 +186,14 @@ def mend(ctx: Context, name: str, number: int, fixes: list[RowFix]) -> Mended:
                 StillBad(file=fix.file, row=fix.row, field=error.field, rule=error.rule, fix=error.fix)
             )
     if good:
-        add_mended(fixes_of(source), good)
-    return Mended(kept=len(good), waiting=waiting_rows(ctx, name, number), problems=problems)
+        add_fixed(fixes_of(source), good)
+    return Fixed(kept=len(good), waiting=waiting_rows(ctx, name, number), problems=problems)
 
 
 def waiting_rows(ctx: Context, name: str, number: int) -> int:
-    """How many mended rows the next import of a version's file will read for the first time."""
+    """How many fixed rows the next import of a version's file will read for the first time."""
     report = version_row(ctx, name, number).report
-    return max(0, len(mended_rows(ctx, name, number)) - (report["mended"] if report else 0))
+    return max(0, len(fixed_rows(ctx, name, number)) - (report["fixed"] if report else 0))
 
 
 def like_before(ctx: Context, request: ImportRequest) -> ImportOptions:
@@ -225,11 +225,11 @@ def _kept(ctx: Context, name: str, found: Row[Any]) -> Path:
         label = f"{name}@{found.version}"
         raise Problem(
             "not_in_state",
-            noun="Version",
+            noun="version",
             name=label,
             state=found.state,
-            verb="importing it again",
-            needed="done",
+            verb="import again",
+            needed="finished",
         )
     source = staged(ctx.folder, found.id)
     if found.kept_until is None or found.kept_until < now_us() or not source.exists():

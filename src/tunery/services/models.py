@@ -54,7 +54,7 @@ def publish(ctx: Context, request: PublishRequest) -> Task:
                 "not_publishable", run=row.id, detail=f"it has no checkpoint at step {request.step}"
             )
     elif row.result is None or row.result["train"]["output"] is None:
-        raise Problem("not_publishable", run=row.id, detail=f"it is {row.state} and left no model")
+        raise Problem("not_publishable", run=row.id, detail=f"its state is {row.state} and it has no model")
     payload = {"by_hand": True, "name": request.name, "step": request.step}
     id = enqueue(ctx.conn, "publish", ctx.project, payload, row.id)
     return tasks.from_row(ctx.conn.execute(select(task).where(task.c.id == id)).one())

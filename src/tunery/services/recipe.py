@@ -64,7 +64,7 @@ def pinned(data: DataSpec, train: Sequence[DataFacts], general: DataFacts | None
     """
     labels = [one.label for one in (*train, *([general] if general else []))]
     for label in sorted({one for one in labels if labels.count(one) > 1}):
-        detail = f"{label} is named twice among the training data; name it once and raise its sampling_rate."
+        detail = f"{label} is listed twice in the training data; list it once and raise its sampling_rate."
         raise Problem("spec_invalid", where=Where(field="data.train"), detail=detail)
     mix = data.mix
     if mix is not None and general is not None:
@@ -185,26 +185,26 @@ def notes_of(
         if part.kind == "general" and mix is not None and part.sampling_rate >= HIGHEST_RATE:
             own = sum(one.characters for one in parts if one.kind == "own")
             notes.append(
-                f"The general corpus {part.dataset} is small: even ten copies of it are {part.characters:,} of the "
-                f"{round(mix.ratio * own):,} characters that were asked for."
+                f"The general corpus {part.dataset} is small: even ten copies are only {part.characters:,} of the "
+                f"{round(mix.ratio * own):,} characters requested."
             )
         if part.kind == "own" and part.sampling_rate > 5:
             notes.append(
-                f"{part.dataset} is gone through {part.sampling_rate:g} times an epoch; 1 to 5 is advised."
+                f"{part.dataset} is repeated {part.sampling_rate:g} times per epoch; 1 to 5 is recommended."
             )
     if counts.returned:
         notes.append(
             f"{counts.set_aside:,} rows were drawn for validation; {counts.validation:,} are used, and "
-            f"{counts.returned:,} return to training."
+            f"{counts.returned:,} go back to training."
         )
     if text and mix is None:
         notes.append(
-            "Plain text alone teaches no answers, and may cost some of what the model knows of following "
+            "Training on plain text alone doesn't teach answering, and may weaken the model's ability to follow "
             "instructions. Mix in a general corpus, or fine-tune on conversations afterwards."
         )
     if settings.get("pseudo_multi_turn_probability"):
         notes.append(
-            "Single-turn rows will be joined, so there will be fewer and longer ones than the counts say."
+            "Single-turn rows will be joined, so there will be fewer, longer rows than counted here."
         )
     return notes
 

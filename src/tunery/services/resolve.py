@@ -204,14 +204,16 @@ def _useless_settings(
 
     split = values["validation_split_ratio"] > 0
     if validation is not None and "validation_split_ratio" in given and split:
-        yield useless("validation_split_ratio", "a validation dataset is named")
+        yield useless("validation_split_ratio", "a validation dataset is set")
     has_rows = validation is not None or split
     if "eval_steps" in given and values["eval_steps"] and not has_rows:
-        yield useless("eval_steps", "there is no validation data; name some or set validation_split_ratio")
+        yield useless(
+            "eval_steps", "there is no validation data; set a validation dataset or validation_split_ratio"
+        )
     if "max_val_samples" in given and not has_rows:
         yield useless("max_val_samples", "there is no validation data")
     if has_rows and "eval_steps" in given and values["eval_steps"] == 0 and "eval_batch_size" in given:
-        yield useless("eval_batch_size", "eval_steps is 0, so nothing is validated")
+        yield useless("eval_batch_size", "eval_steps is 0, so there is no validation")
 
 
 def _check_evaluation(spec: RunSpec, held_out: DataFacts | None) -> None:
@@ -221,9 +223,9 @@ def _check_evaluation(spec: RunSpec, held_out: DataFacts | None) -> None:
     for name in spec.evaluate.metrics:
         needs = METRICS.load(name).NEEDS
         if needs == "preference" and held_out.row_kind != "preference":
-            reason = f"{held_out.label} has no worse answers to compare with"
+            reason = f"{held_out.label} has no rejected answers to compare with"
         elif scored and needs != "preference":
-            reason = f"a model trained by {spec.method} gives scores and writes no text"
+            reason = f"a model trained with {spec.method} outputs scores, not text"
         else:
             continue
         raise Problem(

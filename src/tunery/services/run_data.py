@@ -141,7 +141,7 @@ def _corpus(ctx: Context, spec: RunSpec, train: Sequence[Row[Any]]) -> tuple[Dat
 def _version(ctx: Context, ref: DataRef) -> Row[Any]:
     if ref.dataset is None:
         raise Problem(
-            "spec_invalid", detail=f"A run on the server takes datasets by name, not the path {ref.path}."
+            "spec_invalid", detail=f"A run on the server needs datasets by name, not the path {ref.path}."
         )
     found = datasets.version_row(ctx, ref.dataset, ref.version, published=True)
     return ctx.conn.execute(

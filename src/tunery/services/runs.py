@@ -284,7 +284,7 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
         move_task(ctx.conn, id, "cancelled")
     if not move_run(ctx.conn, row.id, targets[verb]):  # pyright: ignore[reportArgumentType]
         raise Problem(
-            "not_in_state", noun="Run", name=row.id, state=row.state, verb=verb, needed="queued or running"
+            "not_in_state", noun="run", name=row.id, state=row.state, verb=verb, needed="queued or running"
         )
     stages.leave_off(ctx.conn, row.id, "waiting" if verb == "pause" else "skipped")
     stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
@@ -293,7 +293,7 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
 def _resume(ctx: Context, row: Row[Any]) -> None:
     if not move_run(ctx.conn, row.id, "queued", come_from="paused", want="run", reason=None):
         raise Problem(
-            "not_in_state", noun="Run", name=row.id, state=row.state, verb="resume", needed="paused"
+            "not_in_state", noun="run", name=row.id, state=row.state, verb="resume", needed="paused"
         )
     planned = [Stage.model_validate(stage) for stage in row.stages]
     stage = next((one.name for one in planned if one.state == "waiting"), "train")

@@ -18,7 +18,7 @@ def staged(folder: Path, id: str) -> Path:
 
 
 def forget(path: Path) -> None:
-    """Remove such a file, with its mended rows."""
+    """Remove such a file, with its fixed rows."""
     path.unlink(missing_ok=True)
     fixes_of(path).unlink(missing_ok=True)
 

@@ -52,7 +52,7 @@ def need(
     """As `get`. Raises Problem `not_computed` where nobody asked for them."""
     found = get(ctx, dataset, version, base_model, length)
     if found is None:
-        raise not_computed("What is in the rows", dataset, version, base_model)
+        raise not_computed("The content", dataset, version, base_model)
     return found
 
 

@@ -28,11 +28,11 @@ class Timetable:
         except (ValueError, OSError, LookupError) as error:
             raise _invalid("time_zone", f"there is no time zone “{trigger.time_zone}”") from error
         if len(self._cron.split()) != _FIELDS:
-            raise _invalid("cron", f"“{self._cron}” hasn't five fields")
+            raise _invalid("cron", f"“{self._cron}” doesn't have five fields")
         try:
             next(CronSim(self._cron, datetime.now(self._zone)))
         except (CronSimError, StopIteration) as error:
-            raise _invalid("cron", f"“{self._cron}” names no time that ever comes") from error
+            raise _invalid("cron", f"“{self._cron}” never matches a time") from error
         self._first = trigger.first_day and datetime.combine(trigger.first_day, time(), self._zone)
         self._end = trigger.last_day and datetime.combine(
             trigger.last_day + timedelta(days=1), time(), self._zone

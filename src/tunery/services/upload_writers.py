@@ -97,7 +97,7 @@ class Writer:
                 raise Problem("upload_busy", name=self.target.id, seconds=int(SILENT_SECONDS))
             self._heard = time.monotonic()
             if self.offset + len(block) > self.target.bytes:
-                detail = f"More came than the {self.target.bytes} bytes that the upload was announced with."
+                detail = f"More bytes arrived than the {self.target.bytes} announced for this upload."
                 raise Problem("invalid_request", detail=detail)
             rest = memoryview(block)
             while rest:

@@ -28,14 +28,14 @@ def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
     if not _slots(ctx):
         return Waiting(
             code="no_worker",
-            message="No worker is alive. The server starts one again by itself; if this stays, see the server's log.",
+            message="No worker is running. The server restarts it automatically; if not, see the server's log.",
         )
     in_the_way = own.lane in _ENGINES and (
         _project_limit(ctx) or _slot_coming(ctx, own) or _others_first(ctx, own)
     )
     if in_the_way:
         return in_the_way
-    return Waiting(code="worker_takes_it", message="Waiting for a worker, which takes it up in a moment.")
+    return Waiting(code="worker_takes_it", message="Waiting for a worker.")
 
 
 def _slots(ctx: Context) -> int:

@@ -20,5 +20,5 @@ def list_cleaning_steps(project: Project) -> list[ExtensionInfo]:
 
 @router.post("/datasets/{dataset}/clean", status_code=202)
 def clean_dataset(ctx: Writing, dataset: str, body: CleanRequest) -> Dataset:
-    """Make a new version by steps, one after the other. A task does them; the version tells what each did."""
+    """Make a new version by applying steps in order, as a task; the version reports what each step did."""
     return cleaning.clean(ctx, dataset, body)

@@ -27,7 +27,7 @@ def list_connections(ctx: Reading, limit: Limit = 20, after: After = None) -> Pa
 
 @router.post("/connections", status_code=201)
 def create_connection(body: ConnectionRequest, open: Separate) -> Connection:
-    """Make a connection. Its secrets are sealed and in no answer, not even this one."""
+    """Create a connection. Its secrets are stored encrypted and never returned."""
     made = connections.prepared(open.server, body)
     with open.writing() as ctx:
         return connections.create_connection(ctx, made)
@@ -41,13 +41,13 @@ def get_connection(ctx: Reading, connection: str) -> Connection:
 
 @router.delete("/connections/{connection}", status_code=204)
 def delete_connection(ctx: Writing, connection: str) -> None:
-    """Forget a connection and its secrets. Datasets made from it stay; an import under way fails."""
+    """Delete a connection and its secrets. Datasets made from it stay; an import under way fails."""
     connections.delete_connection(ctx, connection)
 
 
 @router.post("/connections/{connection}/test")
 def test_connection(open: Separate, connection: str) -> ConnectionTest:
-    """Try what an import needs, and say what is wrong."""
+    """Test what an import needs, and report problems."""
     with open.reading() as ctx:
         place = connections.stored(ctx, connection)
     test = connections.try_out(place)
@@ -58,7 +58,7 @@ def test_connection(open: Separate, connection: str) -> ConnectionTest:
 
 @router.post("/connections/{connection}/import", status_code=202)
 def import_from_connection(open: Separate, connection: str, body: ConnectionImport) -> Dataset:
-    """Make a dataset, or its next version, from files there. A task reads them as they are now, or stops."""
+    """Import files as a dataset or its next version, as a task; it stops if a file changed meanwhile."""
     with open.reading() as ctx:
         place = connections.stored(ctx, connection)
     choice = connections.look(place, body.path)

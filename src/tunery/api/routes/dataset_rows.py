@@ -22,8 +22,8 @@ def search_dataset_rows(
     ctx: Reading,
     dataset: str,
     version: Version,
-    text: Annotated[str, Query(max_length=1000, description="Words in a turn; capitals don't matter.")] = "",
-    role: Annotated[Role | None, Query(description="A turn of this role, and the words in it.")] = None,
+    text: Annotated[str, Query(max_length=1000, description="Text to find in a turn, ignoring case.")] = "",
+    role: Annotated[Role | None, Query(description="Only turns of this role, and the text in them.")] = None,
     min_characters: Bound = None,
     max_characters: Bound = None,
     min_tokens: Bound = None,
@@ -32,17 +32,18 @@ def search_dataset_rows(
     having: Annotated[
         Having | None,
         Query(
-            description="`duplicates` repeat an earlier row; `empty` have a turn without words; `short_answers` end "
-            "with fewer than 10 characters; `refused` are refused by the chat template."
+            description="`duplicates` repeat an earlier row; `empty` have a turn without text; `short_answers` end "
+            "with an answer of fewer than 10 characters; `refused` are rejected by the chat template."
         ),
     ] = None,
     base_model: Annotated[
-        str | None, Query(description="Whose tokens are meant; none = the newest statistics'.")
+        str | None,
+        Query(description="Base model whose tokens are counted; none = that of the newest statistics."),
     ] = None,
     offset: Offset = 0,
-    limit: Annotated[int, Query(ge=1, le=200, description="How many rows at most.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=200, description="The most rows to return.")] = 20,
 ) -> FoundRows:
-    """Rows that fit all that is asked. Tokens, language and `having` need the version's statistics."""
+    """Rows that match all criteria. Tokens, language and `having` need the version's statistics."""
     query = RowQuery(
         text=text,
         role=role,
@@ -63,15 +64,15 @@ def see_dataset_rows(
     version: Version,
     base_model: Annotated[str, Query(description="A base model on this machine.")],
     method: Annotated[
-        str | None, Query(description="A training method; none = the first that learns from such rows.")
+        str | None, Query(description="A training method; none = the first that accepts such rows.")
     ] = None,
     max_sequence_length: Annotated[
         int | None, Query(ge=2, le=2**31, description="None = what the method recommends.")
     ] = None,
     offset: Offset = 0,
-    limit: Annotated[int, Query(ge=1, le=20, description="How many rows at most.")] = 5,
+    limit: Annotated[int, Query(ge=1, le=20, description="The most rows to return.")] = 5,
 ) -> Seen:
-    """Rows as a training sees them: chat template applied, what is learnt, what is cut off."""
+    """Rows as the model sees them in training: chat template applied, what is trained on, what is cut off."""
     return rows.seen(
         ctx,
         dataset,

@@ -18,12 +18,12 @@ from tunery.schemas.statistics import (
 from tunery.services import comparisons, dataset_deletion, statistics
 
 router = APIRouter(prefix="/datasets")
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of a version.")]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Version number.")]
 
 
 @router.post("/{dataset}/versions/{version}/statistics", status_code=202)
 def compute_statistics(ctx: Writing, dataset: str, version: Version, body: StatisticsRequest) -> Statistics:
-    """Have a version measured. The outcome is kept: asked again, it is there at once."""
+    """Compute a version's statistics. The result is stored and returned at once the next time."""
     return statistics.ask(ctx, dataset, version, body)
 
 
@@ -33,10 +33,11 @@ def get_statistics(
     dataset: str,
     version: Version,
     base_model: Annotated[
-        str | None, Query(description="Whose tokens; none = the newest statistics there are.")
+        str | None,
+        Query(description="Base model whose tokens are counted; none = that of the newest statistics."),
     ] = None,
     length: Annotated[
-        int | None, Query(ge=1, le=2**31, description="Tell how many rows are longer than so many tokens.")
+        int | None, Query(ge=1, le=2**31, description="Count the rows that are longer than this many tokens.")
     ] = None,
 ) -> Statistics:
     """The statistics of a version, or how far they are."""
@@ -49,22 +50,22 @@ def delete_dataset_version(
     dataset: str,
     version: Version,
     even_if_used: Annotated[
-        bool, Query(description="Delete the rows although a model was trained on them.")
+        bool, Query(description="Delete the rows even if a model was trained on them.")
     ] = False,
 ) -> DatasetVersion:
-    """Delete the rows of a version. Its number and its hash stay."""
+    """Delete the rows of a version. Its number and hash are kept."""
     return dataset_deletion.delete_version(ctx, dataset, version, even_if_used=even_if_used)
 
 
 @router.post("/{dataset}/comparisons", status_code=202)
 def compare_versions(ctx: Writing, dataset: str, body: ComparisonRequest) -> Comparison:
-    """Have two versions compared row by row. The outcome is kept."""
+    """Compare two versions row by row. The result is stored."""
     return comparisons.ask(ctx, dataset, body)
 
 
 @router.get("/{dataset}/comparisons/{old}/{new}")
 def get_comparison(ctx: Reading, dataset: str, old: Number, new: Number) -> Comparison:
-    """How many rows were changed, added, removed, or stayed; or how far the comparison is."""
+    """How many rows were changed, added, removed or kept; or the progress of the comparison."""
     return comparisons.need(ctx, dataset, old, new)
 
 
@@ -74,9 +75,9 @@ def list_changes(
     dataset: str,
     old: Number,
     new: Number,
-    kind: Annotated[ChangeKind, Query(description="Which rows.")] = "changed",
+    kind: Annotated[ChangeKind, Query(description="Which rows to return.")] = "changed",
     offset: Offset = 0,
-    limit: Annotated[int, Query(ge=1, le=200, description="How many rows at most.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=200, description="The most rows to return.")] = 20,
 ) -> ChangePage:
     """Rows of a comparison, those of both versions side by side."""
     return comparisons.changes(ctx, dataset, old, new, kind=kind, offset=offset, limit=limit)

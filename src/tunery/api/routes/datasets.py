@@ -18,10 +18,10 @@ from tunery.core.errors import Problem, Where
 from tunery.schemas.dataset import (
     Dataset,
     DatasetVersion,
+    Fixed,
+    FixRequest,
     ImportAgain,
     ImportRequest,
-    Mended,
-    MendRequest,
     QuarantinePage,
     RowPage,
 )
@@ -61,9 +61,9 @@ def import_dataset(
     form: Annotated[ImportRequest, Depends(_import_form)],
     ctx: Writing,
 ) -> Dataset:
-    """Send a file to become a dataset, or the next version of one. A task checks and imports it.
+    """Upload a file as a dataset or its next version. A task checks and imports it.
 
-    For large files, and for lines that break, send it in parts instead: POST /api/v1/uploads.
+    For large files and unreliable connections, send it in parts instead: POST /api/v1/uploads.
     """
     return imports.import_file(
         ctx,
@@ -135,19 +135,19 @@ def read_quarantine(
     limit: Rows = 20,
     rule: Annotated[str | None, Query(max_length=64, description="Only rows that break this rule.")] = None,
 ) -> QuarantinePage:
-    """The rows that can't be used, some at a time."""
+    """A page of the rows that can't be used."""
     return imports.read_quarantine(ctx, dataset, version, offset, limit, rule)
 
 
-@router.post("/{dataset}/versions/{version}/mend")
-def mend_rows(ctx: Writing, dataset: str, version: Version, body: MendRequest) -> Mended:
-    """Try mended rows; those that can be used now are kept for the next import of the file."""
-    return imports.mend(ctx, dataset, version, body.fixes)
+@router.post("/{dataset}/versions/{version}/fixes")
+def keep_fixes(ctx: Writing, dataset: str, version: Version, body: FixRequest) -> Fixed:
+    """Try fixed rows; those that can be used now are kept for the next import of the file."""
+    return imports.keep_fixes(ctx, dataset, version, body.fixes)
 
 
 @router.post("/{dataset}/versions/{version}/import", status_code=202)
 def import_dataset_again(ctx: Writing, dataset: str, version: Version, body: ImportAgain) -> Dataset:
-    """Read the kept file of a version once more: without its bad rows, salvaged, as another format, or mended.
+    """Read the kept file of a version once more: without its bad rows, salvaged, as another format, or fixed.
 
     A failed import is done anew; from any other version the next one is made.
     """

@@ -11,5 +11,5 @@ router = APIRouter(prefix="/garbage")
 
 @router.post("", status_code=202)
 def collect_garbage(ctx: Writing) -> Task:
-    """Have the bytes of deleted versions freed. What was put less than an hour ago stays."""
+    """Free the storage of deleted versions. Anything stored less than an hour ago is kept."""
     return garbage.collect(ctx)

@@ -20,7 +20,7 @@ def list_models(ctx: Reading, limit: Limit = 20, after: After = None) -> Page[Mo
 
 @router.post("", status_code=202)
 def publish_model(ctx: Writing, body: PublishRequest) -> Task:
-    """Have a run's result, or one of its checkpoints, made a model version."""
+    """Publish a run's result, or one of its checkpoints, as a model version."""
     return models.publish(ctx, body)
 
 

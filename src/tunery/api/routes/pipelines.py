@@ -16,7 +16,7 @@ router = APIRouter(prefix="/pipelines")
 
 @router.post("", status_code=201, response_model=Pipeline)
 def save_pipeline(ctx: Writing, once: ByKey, body: SavePipeline) -> Response:
-    """Keep a definition as a new pipeline or template."""
+    """Save a definition as a new pipeline or template."""
     return once.answer(ctx, 201, lambda: pipelines.save(ctx, body))
 
 
@@ -34,13 +34,13 @@ def get_pipeline(ctx: Reading, pipeline: str) -> Pipeline:
 
 @router.put("/{pipeline}")
 def change_pipeline(ctx: Writing, pipeline: str, spec: RunSpec) -> Pipeline:
-    """Make a spec the pipeline's newest version."""
+    """Save a spec as the pipeline's newest version."""
     return pipelines.change(ctx, pipeline, spec)
 
 
 @router.delete("/{pipeline}", status_code=204)
 def delete_pipeline(ctx: Writing, pipeline: str) -> None:
-    """Forget a pipeline and its schedule; its runs stay."""
+    """Delete a pipeline and its schedule; its runs are kept."""
     pipelines.delete_pipeline(ctx, pipeline)
 
 
@@ -64,5 +64,5 @@ def set_schedule(ctx: Writing, pipeline: str, body: SetSchedule) -> Pipeline:
 
 @router.get("/{pipeline}/starts")
 def list_starts(ctx: Reading, pipeline: str, limit: Limit = 20, after: After = None) -> Page[PipelineStart]:
-    """When it started or was to start, and what came of it, newest first."""
+    """Its starts, and those skipped or refused, newest first."""
     return pipelines.list_starts(ctx, pipeline, limit, after)

@@ -35,7 +35,7 @@ def resolve_run(ctx: Reading, spec: RunSpec) -> ResolvedSpec:
 
 @router.post("/preview")
 def preview_run(ctx: Reading, spec: RunSpec) -> RecipePreview:
-    """What a spec's data would come to: rows, characters, shares, tokens, leaks. Nothing is started."""
+    """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return runs.preview(ctx, spec)
 
 
@@ -65,7 +65,7 @@ def get_run(ctx: Reading, run: str) -> RunDetail:
 
 @router.get("/{run}/recipe")
 def get_run_recipe(ctx: Reading, run: str) -> RecipeReport:
-    """What the run's data came to, counted when its rows were laid out."""
+    """What the run's data added up to, counted when its rows were prepared."""
     return runs.recipe(ctx, run)
 
 
@@ -73,9 +73,9 @@ def get_run_recipe(ctx: Reading, run: str) -> RecipeReport:
 def list_run_events(
     ctx: Reading,
     run: str,
-    after: Annotated[int, Query(ge=0, le=2**62, description="The last event's id that is known.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62, description="The id of the last event already seen.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    metrics: Annotated[bool, Query(description="With the metrics among them.")] = True,
+    metrics: Annotated[bool, Query(description="Include metric events.")] = True,
 ) -> list[dict[str, Any]]:
     """Events after the one with id `after`, in order."""
     return runs.events(ctx, run, after, limit, metrics=metrics)
@@ -94,7 +94,9 @@ def read_run_metrics(
     name: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
     first_step: Annotated[int, Query(ge=0, le=2**62)] = 0,
     last_step: Annotated[int | None, Query(ge=0, le=2**62)] = None,
-    points: Annotated[int, Query(ge=2, le=100_000, description="Thin each curve to about so many.")] = 1000,
+    points: Annotated[
+        int, Query(ge=2, le=100_000, description="Downsample each curve to about this many points.")
+    ] = 1000,
 ) -> list[MetricSeries]:
     """Curves by name; no name = all."""
     return runs.metrics(ctx, run, name, first_step, last_step, points)
@@ -108,29 +110,29 @@ def read_run_log(ctx: Reading, run: str, offset: Annotated[int, Query(ge=0, le=2
 
 @router.get("/{run}/checkpoints")
 def list_run_checkpoints(ctx: Reading, run: str) -> list[Checkpoint]:
-    """States that a run can go on from or be published at."""
+    """Checkpoints that a run can resume from or be published at."""
     return runs.checkpoints(ctx, run)
 
 
 @router.post("/{run}/stop")
 def stop_run(ctx: Writing, run: str) -> Run:
-    """Save, finish, keep the model so far."""
+    """Stop the run and keep the model so far."""
     return runs.ask(ctx, run, "stop")
 
 
 @router.post("/{run}/pause")
 def pause_run(ctx: Writing, run: str) -> Run:
-    """Save and free the machine."""
+    """Save a checkpoint and free the machine."""
     return runs.ask(ctx, run, "pause")
 
 
 @router.post("/{run}/resume")
 def resume_run(ctx: Writing, run: str) -> Run:
-    """Go on with a paused run."""
+    """Resume a paused run."""
     return runs.ask(ctx, run, "resume")
 
 
 @router.post("/{run}/cancel")
 def cancel_run(ctx: Writing, run: str) -> Run:
-    """End it at once."""
+    """Stop the run at once and discard the model."""
     return runs.ask(ctx, run, "cancel")

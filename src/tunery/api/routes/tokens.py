@@ -17,12 +17,12 @@ def list_tokens(ctx: Reading) -> list[Token]:
 
 @router.post("", status_code=201)
 def create_token(ctx: Writing, body: TokenRequest) -> NewToken:
-    """Make a token. Its secret is in this answer and nowhere else."""
+    """Create a token. Its secret is only in this response."""
     id, secret = tokens.create(ctx, body.name)
     return NewToken(id=id, name=body.name, token=secret)
 
 
 @router.delete("/{token}", status_code=204)
 def revoke_token(ctx: Writing, token: str) -> None:
-    """Make a token worthless from now on."""
+    """Revoke a token."""
     tokens.revoke(ctx, token)

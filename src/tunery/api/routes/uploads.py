@@ -55,7 +55,7 @@ AllWriters = Annotated[Writers, Depends(_writers)]
 
 @router.options("", status_code=204)
 def describe_uploads(ctx: Reading, response: Response) -> None:
-    """What this server speaks, in the headers of tus."""
+    """The tus version and extensions supported, in tus headers."""
     response.headers["Tus-Version"] = _TUS
     response.headers["Tus-Extension"] = _EXTENSIONS
     response.headers["Tus-Max-Size"] = str(ctx.settings.max_upload_bytes)
@@ -68,7 +68,7 @@ def create_upload(
     upload_length: Bytes,
     upload_metadata: Annotated[str, Header(max_length=_METADATA_LIMIT)] = "",
 ) -> Upload:
-    """Announce a file: its length, and in Upload-Metadata (base64) filename, and perhaps fingerprint and sha256."""
+    """Announce a file: its length, and in Upload-Metadata (base64) filename, and optionally fingerprint and sha256."""
     said = _metadata(upload_metadata)
     made = uploads.create_upload(
         ctx,
@@ -86,23 +86,25 @@ def create_upload(
 def list_uploads(
     ctx: Reading,
     writers: AllWriters,
-    fingerprint: Annotated[str | None, Query(max_length=256, description="Only those of this file.")] = None,
+    fingerprint: Annotated[
+        str | None, Query(max_length=256, description="Only uploads of this file.")
+    ] = None,
     limit: Limit = 20,
     after: After = None,
 ) -> Page[Upload]:
-    """Uploads that wait for their rest or for their import, newest first."""
+    """Uploads that are unfinished or not yet imported, newest first."""
     return uploads.list_uploads(ctx, writers, fingerprint=fingerprint, limit=limit, after=after)
 
 
 @router.get("/{upload}")
 def get_upload(ctx: Reading, writers: AllWriters, upload: str) -> Upload:
-    """One upload, with how many bytes of it are safe."""
+    """One upload, with the number of bytes stored."""
     return uploads.get_upload(ctx, writers, upload)
 
 
 @router.head("/{upload}")
 def ask_upload_offset(ctx: Reading, writers: AllWriters, upload: str, response: Response) -> None:
-    """How many bytes are safe, in the headers of tus."""
+    """The number of bytes stored, in tus headers."""
     _head(response, uploads.get_upload(ctx, writers, upload))
 
 
@@ -134,19 +136,19 @@ async def send_to_upload(
 
 @router.delete("/{upload}", status_code=204)
 def delete_upload(ctx: Writing, writers: AllWriters, upload: str) -> None:
-    """Give an upload up."""
+    """Discard an upload."""
     uploads.delete_upload(ctx, writers, upload)
 
 
 @router.post("/{upload}/import", status_code=202)
 def import_upload(ctx: Writing, writers: AllWriters, upload: str, body: ImportRequest) -> Dataset:
-    """Make a dataset, or the next version of one, of a whole upload. A task checks and imports it."""
+    """Import a complete upload as a dataset or its next version. A task checks and imports it."""
     return uploads.import_upload(ctx, writers, upload, body)
 
 
 @router.post("/{upload}/import-registry", status_code=202)
 def import_registry(ctx: Writing, writers: AllWriters, upload: str, body: RegistryImport) -> RegistryImported:
-    """Make datasets of the entries of a LLaMA-Factory `dataset_info.json` in a whole upload, a ZIP."""
+    """Make datasets of the entries of a LLaMA-Factory `dataset_info.json` in a complete upload, a ZIP."""
     return registries.import_registry(ctx, writers, upload, body)
 
 
@@ -160,7 +162,9 @@ async def _feed(request: Request, writer: Writer) -> None:
                 await run_in_threadpool(writer.write, whole)
     except ClientDisconnect as error:
         await run_in_threadpool(writer.write, bytes(block))
-        raise Problem("invalid_request", detail="The connection broke off; what came is kept.") from error
+        raise Problem(
+            "invalid_request", detail="The connection was lost; the bytes received so far are kept."
+        ) from error
     await run_in_threadpool(writer.write, bytes(block))
 
 

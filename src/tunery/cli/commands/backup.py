@@ -15,9 +15,9 @@ API_VERSION = 1
     "--data", type=click.Path(path_type=Path), help="The data folder. [default: TUNERY_DATA or ~/.tunery]"
 )
 def command(file: Path, data: Path | None) -> None:
-    """Write everything a server keeps into FILE: database, datasets, runs, models, keys. It may go on working.
+    """Write everything a server keeps into FILE: database, datasets, runs, models, keys. The server can keep running.
 
-    FILE opens what Tunery keeps sealed: keep it as you keep passwords.
+    FILE contains the keys to everything stored encrypted: protect it like a password.
     """
     from tunery.cli.reports import byte_progress
     from tunery.core.settings import ServerSettings
@@ -28,5 +28,5 @@ def command(file: Path, data: Path | None) -> None:
         written = write_backup(settings, file.absolute(), progress)
     answer(
         {"file": str(file.absolute()), "bytes": written},
-        lambda: say(f"{file} holds everything: {size(written)}."),
+        lambda: say(f"{file} is complete: {size(written)}."),
     )

@@ -9,10 +9,14 @@ API_VERSION = 1
 
 @click.command(cls=Command)
 @click.argument("model")
-@click.option("--message", "-m", help="One question; without it a conversation begins.")
-@click.option("--system", help="What the model is told before everything else.")
-@click.option("--max-tokens", type=click.IntRange(1), help="The longest answer.")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="0 = always the likeliest word.")
+@click.option("--message", "-m", help="One question; without it, an interactive chat starts.")
+@click.option("--system", help="The system prompt.")
+@click.option("--max-tokens", type=click.IntRange(1), help="The longest answer, in tokens.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    help="Sampling temperature; 0 = always the most likely token.",
+)
 @click.option("--seed", type=int, help="The same seed gives the same answer.")
 def command(
     model: str,

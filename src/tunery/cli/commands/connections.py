@@ -1,4 +1,4 @@
-"""Reach object stores and model hubs, and make datasets from what lies there."""
+"""Connect to object stores and model hubs, and import datasets from them."""
 
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,22 +15,22 @@ _SHOWN = 10
 
 @click.group(cls=Group)
 def command() -> None:
-    """Reach object stores and model hubs, and make datasets from what lies there."""
+    """Connect to object stores and model hubs, and import datasets from them."""
 
 
 @command.command("add")
 @click.argument("name")
 @click.argument("settings", nargs=-1, metavar="SETTING=VALUE…")
 @click.option(
-    "--kind", default="s3", show_default=True, help="What is connected to; see `connections kinds`."
+    "--kind", default="s3", show_default=True, help="The kind of connection; see `connections kinds`."
 )
 @click.option(
     "--secrets",
     type=click.File("r", encoding="utf-8"),
-    help="A file with a line SETTING=VALUE for each secret; - is standard input. Asked for otherwise.",
+    help="A file with one SETTING=VALUE line per secret (- for standard input); without it you are asked.",
 )
 def add(name: str, settings: tuple[str, ...], kind: str, secrets: TextIO | None) -> None:
-    """Make a connection called NAME: `add lake endpoint=https://s3.example.com bucket=rows`.
+    """Create a connection called NAME: `add lake endpoint=https://s3.example.com bucket=rows`.
 
     Secrets don't belong on a command line, where others see them: they are asked for, or read from a file.
     """
@@ -50,15 +50,17 @@ def add(name: str, settings: tuple[str, ...], kind: str, secrets: TextIO | None)
         test = client.connections.test(made.id)
 
     def people() -> None:
-        say(f"{made.name} is stored.")
+        say(f"{made.name} is saved.")
         _say_test(test)
 
     answer({"connection": made, "test": test}, people)
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
-@click.option("--after", help="Go on after this id.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="The most items to list."
+)
+@click.option("--after", help="Continue after this id.")
 def list_(limit: int, after: str | None) -> None:
     """Connections, newest first."""
     from tunery.sdk.client import Client
@@ -116,7 +118,7 @@ def kinds() -> None:
 @command.command("test")
 @click.argument("name")
 def test(name: str) -> None:
-    """Try what an import needs, and say what is wrong. Exit code 1 when something is."""
+    """Test what an import needs, and report problems. Exit code 1 when something is."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -139,14 +141,14 @@ def delete(name: str) -> None:
 @command.command("import")
 @click.argument("connection")
 @click.argument("path", default="")
-@click.option("--name", required=True, help="The dataset's name; a known one gets its next version.")
-@click.option("--format", help="The files' format; recognised by content otherwise.")
-@click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
-@click.option("--draft", is_flag=True, help="Don't publish yet; drafts don't train.")
+@click.option("--name", required=True, help="The dataset's name; an existing dataset gets a new version.")
+@click.option("--format", help="The files' format; detected from their content by default.")
+@click.option("--accept-bad-rows", is_flag=True, help="Import the usable rows even if some rows are bad.")
+@click.option("--draft", is_flag=True, help="Leave the version a draft; drafts can't be used for training.")
 def import_(
     connection: str, path: str, name: str, format: str | None, accept_bad_rows: bool, draft: bool
 ) -> None:
-    """Make a dataset from the files below PATH of CONNECTION, and wait until it is one.
+    """Import the files in PATH of CONNECTION as a dataset, and wait for it.
 
     Where PATH has a sub-folder jsonl, the files in that are taken. One bad row stops the import.
     """
@@ -165,7 +167,7 @@ def import_(
         source = version.source or {}
         if source.get("passed_over_count"):
             names = ", ".join(source["passed_over"])
-            note(f"Left out, since they hold no rows ({source['passed_over_count']}): {names}")
+            note(f"Skipped, as they contain no rows ({source['passed_over_count']}): {names}")
         say(f"{version.dataset}@{version.version} is {version.state}: {version.rows:,} rows.")
 
     answer(version, people)

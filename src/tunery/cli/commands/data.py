@@ -1,4 +1,4 @@
-"""Check files, bring them to the server as datasets, look at what is there."""
+"""Check files, import them as datasets, and inspect datasets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,23 +33,25 @@ class _Pairs(click.ParamType):
 def _file_options(command: Callable[..., None]) -> Callable[..., None]:
     """What may be said of a file, wherever one is read."""
     for option in (
-        click.option("--salvage", is_flag=True, help="Take the whole rows of a JSON list that is cut off."),
-        click.option("--only-named", is_flag=True, help="Read the columns named by --column and no others."),
+        click.option(
+            "--salvage", is_flag=True, help="Keep the complete rows of a JSON list that is cut off."
+        ),
+        click.option("--only-named", is_flag=True, help="Read only the columns given with --column."),
         click.option(
             "--turn",
             "turns",
             type=_Pairs(),
             multiple=True,
-            help="How the file spells its turns: role=KEY, content=KEY, user=NAME, assistant=NAME …",
+            help="How the file names its turns: role=KEY, content=KEY, user=NAME, assistant=NAME …",
         ),
         click.option(
             "--column",
             "columns",
             type=_Pairs(),
             multiple=True,
-            help="Read a column as a field of the format: instruction=question. May be given several times.",
+            help="Map a field of the format to a column of the file, as in instruction=question. Repeatable.",
         ),
-        click.option("--format", help="The file's format; recognised by content otherwise."),
+        click.option("--format", help="The file's format; detected from its content by default."),
     ):
         command = option(command)
     return command
@@ -70,19 +72,19 @@ def _said(format: str | None, columns: Any, turns: Any, only_named: bool, salvag
         )
     except ValidationError as error:
         names = "role, content, user, assistant, system, tool, call"
-        raise click.BadParameter(f"before = stands one of {names}", param_hint="--turn") from error
+        raise click.BadParameter(f"write one of {names} before the =", param_hint="--turn") from error
 
 
 @click.group(cls=Group)
 def command() -> None:
-    """Check files, bring them to the server as datasets, look at what is there."""
+    """Check files, import them as datasets, and inspect datasets."""
 
 
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 @_file_options
 @click.option(
-    "--quarantine", type=click.Path(path_type=Path), help="Write the bad rows with their reasons here."
+    "--quarantine", type=click.Path(path_type=Path), help="Write the bad rows and the reasons to this file."
 )
 def check(
     file: Path,
@@ -93,7 +95,7 @@ def check(
     salvage: bool,
     quarantine: Path | None,
 ) -> None:
-    """Read every row of FILE and say what is wrong. No server is needed.
+    """Read every row of FILE and report problems. No server is needed.
 
     Exit code: 0 every row can be used, 1 some can't, 2 the file can't be read as rows.
     """
@@ -112,13 +114,13 @@ def check(
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", required=True, help="The dataset's name; a known one gets its next version.")
+@click.option("--name", required=True, help="The dataset's name; an existing dataset gets a new version.")
 @_file_options
-@click.option("--as-before", is_flag=True, help="Format, columns and turns as in the newest version.")
-@click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
-@click.option("--draft", is_flag=True, help="Don't publish yet; drafts don't train.")
-@click.option("--member", help="Read this one file of a ZIP, whatever else the ZIP holds.")
-@click.option("--checksum", is_flag=True, help="Have the server compare the file's SHA-256.")
+@click.option("--as-before", is_flag=True, help="Use the format, columns and turns of the newest version.")
+@click.option("--accept-bad-rows", is_flag=True, help="Import the usable rows even if some rows are bad.")
+@click.option("--draft", is_flag=True, help="Leave the version a draft; drafts can't be used for training.")
+@click.option("--member", help="Read only this file of a ZIP.")
+@click.option("--checksum", is_flag=True, help="Have the server verify the file's SHA-256.")
 def import_(
     file: Path,
     name: str,
@@ -133,7 +135,7 @@ def import_(
     member: str | None,
     checksum: bool,
 ) -> None:
-    """Send FILE to the server to become a dataset, and wait until it is one.
+    """Upload FILE, import it as a dataset, and wait until that is done.
 
     Interrupted, it goes on where it was when you call it again.
     """
@@ -159,9 +161,9 @@ def import_(
 
 @command.command("import-llamafactory")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--only", multiple=True, help="Only this entry. May be given several times.")
-@click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
-@click.option("--draft", is_flag=True, help="Don't publish yet; drafts don't train.")
+@click.option("--only", multiple=True, help="Only this entry. Repeatable.")
+@click.option("--accept-bad-rows", is_flag=True, help="Import the usable rows even if some rows are bad.")
+@click.option("--draft", is_flag=True, help="Leave the version a draft; drafts can't be used for training.")
 def import_llamafactory(folder: Path, only: tuple[str, ...], accept_bad_rows: bool, draft: bool) -> None:
     """Import the entries of a LLaMA-Factory dataset_info.json: FOLDER holds it and its files, or is a ZIP that does.
 
@@ -176,9 +178,9 @@ def import_llamafactory(folder: Path, only: tuple[str, ...], accept_bad_rows: bo
 
 @command.command("accept")
 @click.argument("name")
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
 def accept(name: str, number: int | None) -> None:
-    """Import without the rows that were refused, from the file that was sent."""
+    """Import again without the rejected rows, from the file already uploaded."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -189,10 +191,10 @@ def accept(name: str, number: int | None) -> None:
 @command.command("fix")
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
-@click.option("--accept-bad-rows", is_flag=True, help="Leave out the rows that are bad still.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
+@click.option("--accept-bad-rows", is_flag=True, help="Leave out the rows that are still bad.")
 def fix(name: str, file: Path, number: int | None, accept_bad_rows: bool) -> None:
-    """Import again with FILE, a quarantine file in which you mended rows."""
+    """Import again with FILE, a quarantine file in which you fixed rows."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -203,8 +205,8 @@ def fix(name: str, file: Path, number: int | None, accept_bad_rows: bool) -> Non
 @command.command("reimport")
 @click.argument("name")
 @_file_options
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
-@click.option("--accept-bad-rows", is_flag=True, help="Keep the usable rows even if others are not.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
+@click.option("--accept-bad-rows", is_flag=True, help="Import the usable rows even if some rows are bad.")
 def reimport(
     name: str,
     format: str | None,
@@ -235,7 +237,7 @@ def reimport(
 
 @command.command("quarantine")
 @click.argument("name")
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -243,7 +245,7 @@ def reimport(
     help="Where to write the bad rows, as JSON lines.",
 )
 def quarantine(name: str, number: int | None, out: Path) -> None:
-    """The rows that can't be used, each with the reason; mend their `text` and give them to `data fix`."""
+    """The rows that can't be used, each with the reason; fix their `text` and pass them to `data fix`."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -257,10 +259,10 @@ def quarantine(name: str, number: int | None, out: Path) -> None:
 @command.command("image")
 @click.argument("name")
 @click.argument("digest")
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write the image.")
 def image(name: str, digest: str, number: int | None, out: Path) -> None:
-    """Write an image that rows show; DIGEST is what `data show` names it by."""
+    """Save an image of the dataset; `data show` prints its DIGEST."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -282,8 +284,10 @@ def _tell_end(version: "DatasetVersion") -> None:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
-@click.option("--after", help="Go on after this id.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="The most items to list."
+)
+@click.option("--after", help="Continue after this id.")
 def list_(limit: int, after: str | None) -> None:
     """Datasets, newest first."""
     from tunery.sdk.client import Client
@@ -307,13 +311,13 @@ def list_(limit: int, after: str | None) -> None:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--version", "number", type=click.IntRange(1), help="Which version; the newest otherwise.")
+@click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
 @click.option(
     "--rows", "count", type=click.IntRange(0, 100), default=3, show_default=True, help="Rows to show."
 )
 @click.option("--offset", type=click.IntRange(0), default=0, help="The first row to show.")
 def show(name: str, number: int | None, count: int, offset: int) -> None:
-    """The dataset NAME, or its version `NAME@2`: all versions, and some rows as the training sees them."""
+    """The dataset NAME, or its version `NAME@2`: all versions, and some rows in canonical form."""
     from tunery.sdk.client import Client
 
     name, _, at = name.partition("@")

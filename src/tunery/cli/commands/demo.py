@@ -16,7 +16,7 @@ _REPORT = Path("demo-report.json")
 
 @click.command(cls=Command)
 def command() -> None:
-    """Do the main job on the bundled sample and starter model, then leave the server running.
+    """Fine-tune the starter model on the bundled sample, then leave the server running.
 
     TUNERY_DATA and TUNERY_PORT choose data folder and port, TUNERY_DEMO_SEED other rows; TUNERY_DEMO_ONCE=1
     ends after the report. demo-report.json holds the figures.
@@ -33,7 +33,7 @@ def command() -> None:
         answer(demo.asdict(report), lambda: _show(report))
         if not once:
             note(f"\nThe console is open at {url}; sign in with this token: {client.config.token}")
-            note("Ctrl-C ends the server; `tunery up` starts it again.")
+            note("Ctrl-C stops the server; `tunery up` starts it again.")
             demo.wait_for_end()
 
 

@@ -1,4 +1,4 @@
-"""Look whether everything Tunery needs is here, and say what to do where it isn't."""
+"""Check whether everything Tunery needs is present, and say how to fix what isn't."""
 
 import click
 
@@ -9,7 +9,7 @@ API_VERSION = 1
 
 @click.command(cls=Command)
 def command() -> None:
-    """Look whether everything Tunery needs is here, and say what to do where it isn't."""
+    """Check whether everything Tunery needs is present, and say how to fix what isn't."""
     from tunery.cli.checks import examine
 
     findings = examine()

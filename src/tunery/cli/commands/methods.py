@@ -16,7 +16,7 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """Every method, ours and installed ones."""
+    """Every method, built-in and installed."""
     from tunery.services.extensions import methods
 
     found = methods()

@@ -1,4 +1,4 @@
-"""Base models to start from, and the models that runs published."""
+"""Base models to fine-tune, and published models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +15,17 @@ API_VERSION = 1
 
 @click.group(cls=Group)
 def command() -> None:
-    """Base models to start from, and the models that runs published."""
+    """Base models to fine-tune, and published models."""
 
 
 @command.command("list")
-@click.option("--base", is_flag=True, help="Base models instead of published ones.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
-@click.option("--after", help="Go on after this id.")
+@click.option("--base", is_flag=True, help="List base models instead of published models.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="The most items to list."
+)
+@click.option("--after", help="Continue after this id.")
 def list_(base: bool, limit: int, after: str | None) -> None:
-    """Published models, newest first; with --base what can be fine-tuned."""
+    """Published models, newest first; with --base, the base models."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -57,7 +59,7 @@ def list_(base: bool, limit: int, after: str | None) -> None:
 @command.command("show")
 @click.argument("model")
 def show(model: str) -> None:
-    """The versions of MODEL, or the one that `name:2` means, with what each came from."""
+    """The versions of MODEL, or only `name:2`, with their lineage."""
     from tunery.core.errors import Problem
     from tunery.sdk.client import Client
 
@@ -76,7 +78,7 @@ def show(model: str) -> None:
 
 @command.command("add")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--name", help="The name to give it; the folder's name otherwise.")
+@click.option("--name", help="Its name; the folder's name by default.")
 @click.option("--licence", help="Its licence, as SPDX identifier or words.")
 def add(path: Path, name: str | None, licence: str | None) -> None:
     """Register the folder PATH, on the server's machine, as a base model."""
@@ -89,10 +91,10 @@ def add(path: Path, name: str | None, licence: str | None) -> None:
 
 @command.command("publish")
 @click.argument("run")
-@click.option("--name", help="The model's name; the run's name otherwise.")
-@click.option("--step", type=click.IntRange(1), help="A checkpoint's step; the final model otherwise.")
+@click.option("--name", help="The model's name; the run's name by default.")
+@click.option("--step", type=click.IntRange(1), help="A checkpoint's step; the final model by default.")
 def publish(run: str, name: str | None, step: int | None) -> None:
-    """Make a model version of what RUN trained."""
+    """Publish the model that RUN trained."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -105,8 +107,8 @@ def _show_version(version: "ModelVersion") -> None:
     kind = "adapter on" if version.kind == "adapter" else "full weights from"
     made = f"{kind} {version.base_model}, {size(version.bytes)}, {when(version.created)}"
     say(f"{version.model}:{version.version}  {made}")
-    say(f"    learnt from {', '.join(version.dataset_versions)}")
-    say(f"    by the run {version.run}, step {version.step:,}")
+    say(f"    trained on {', '.join(version.dataset_versions)}")
+    say(f"    from run {version.run}, step {version.step:,}")
     say(f"    licence {version.licence or 'not stated'}, content {version.content_hash[:16]}")
     scores = version.scores or {}
     for name, tuned in scores.get("tuned", {}).items():

@@ -1,4 +1,4 @@
-"""Saved definitions of a fine-tuning: started by hand or by the calendar."""
+"""Saved run definitions, started by hand or on a schedule."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +15,15 @@ API_VERSION = 1
 
 @click.group(cls=Group)
 def command() -> None:
-    """Saved definitions of a fine-tuning: started by hand or by the calendar."""
+    """Saved run definitions, started by hand or on a schedule."""
 
 
 @command.command("save")
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--name", help="Its name; ft_[base model]_[timestamp] otherwise.")
-@click.option("--template", is_flag=True, help="Keep it as a template, to begin other definitions with.")
+@click.option("--name", help="Its name; ft_[base model]_[timestamp] by default.")
+@click.option("--template", is_flag=True, help="Save it as a template to start other definitions from.")
 def save(spec: Path, name: str | None, template: bool) -> None:
-    """Keep SPEC, a YAML file; under a NAME that exists it becomes the newest version."""
+    """Save SPEC, a YAML file; with the NAME of an existing pipeline, as its newest version."""
     from tunery.core.errors import Problem
     from tunery.sdk.client import Client
 
@@ -38,8 +38,10 @@ def save(spec: Path, name: str | None, template: bool) -> None:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
-@click.option("--after", help="Go on after this id.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="The most items to list."
+)
+@click.option("--after", help="Continue after this id.")
 def list_(limit: int, after: str | None) -> None:
     """Pipelines and templates, newest first."""
     from tunery.sdk.client import Client
@@ -54,7 +56,7 @@ def list_(limit: int, after: str | None) -> None:
 
 @command.command("show")
 @click.argument("pipeline")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Its definition, as a file for `pipelines save`.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print its definition, as a file for `pipelines save`.")
 def show(pipeline: str, as_yaml: bool) -> None:
     """One pipeline: its definition, schedule and starts."""
     from tunery.sdk.client import Client
@@ -84,7 +86,7 @@ def show(pipeline: str, as_yaml: bool) -> None:
 @command.command("start")
 @click.argument("pipeline")
 def start(pipeline: str) -> None:
-    """Queue a run of PIPELINE and watch it."""
+    """Start a run of PIPELINE and follow it."""
     from tunery.cli.follow import follow_run
     from tunery.sdk.client import Client
 
@@ -107,12 +109,12 @@ def schedule(pipeline: str, state: str) -> None:
 @command.command("delete")
 @click.argument("pipeline")
 def delete(pipeline: str) -> None:
-    """Forget PIPELINE and its schedule; its runs stay."""
+    """Delete PIPELINE and its schedule; its runs are kept."""
     from tunery.sdk.client import Client
 
     with Client() as client:
         client.pipelines.delete(pipeline)
-    answer({"deleted": pipeline}, lambda: say(f"{pipeline} is gone."))
+    answer({"deleted": pipeline}, lambda: say(f"{pipeline} is deleted."))
 
 
 def _kind(pipeline: "Pipeline") -> str:

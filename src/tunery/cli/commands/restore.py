@@ -18,7 +18,7 @@ API_VERSION = 1
     help="An empty data folder. [default: TUNERY_DATA or ~/.tunery]",
 )
 def command(file: Path, data: Path | None) -> None:
-    """Make an empty data folder what it was when FILE was written; then start it with `tunery up`.
+    """Restore a backup FILE into an empty data folder; then start it with `tunery up`.
 
     With TUNERY_DATABASE_URL the rows go to that database, whichever kind they came from.
     """
@@ -31,5 +31,8 @@ def command(file: Path, data: Path | None) -> None:
         about = restore_backup(file.absolute(), settings, progress)
     told = {"folder": str(settings.folder), **msgspec.to_builtins(about)}
     answer(
-        told, lambda: say(f"{settings.folder} is as it was on {when(about.created)}. `tunery up` starts it.")
+        told,
+        lambda: say(
+            f"{settings.folder} is restored to its state of {when(about.created)}. Start it with `tunery up`."
+        ),
     )

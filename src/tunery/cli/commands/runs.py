@@ -1,4 +1,4 @@
-"""Start, watch and steer runs on the server."""
+"""Start, follow and control runs on the server."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ _ORIGINS = {"user": "you", "recommended": "recommended", "template": "template",
 
 @click.group(cls=Group)
 def command() -> None:
-    """Start, watch and steer runs on the server."""
+    """Start, follow and control runs on the server."""
 
 
 @command.command("create")
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--follow", is_flag=True, help="Watch it until it has ended.")
-@click.option("--dry-run", is_flag=True, help="Only show what it would run with.")
+@click.option("--follow", is_flag=True, help="Follow the run until it ends.")
+@click.option("--dry-run", is_flag=True, help="Only show the resolved settings; start nothing.")
 def create(spec: Path, follow: bool, dry_run: bool) -> None:
     """Start the run that SPEC, a YAML file, describes."""
     from tunery.cli.follow import follow_run
@@ -39,10 +39,12 @@ def create(spec: Path, follow: bool, dry_run: bool) -> None:
 
 
 @command.command("list")
-@click.option("--state", help="Only those in this state.")
-@click.option("--name", help="Only those of this name.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
-@click.option("--after", help="Go on after this id.")
+@click.option("--state", help="Only runs in this state.")
+@click.option("--name", help="Only runs with this name.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="The most items to list."
+)
+@click.option("--after", help="Continue after this id.")
 def list_(state: str | None, name: str | None, limit: int, after: str | None) -> None:
     """Runs, newest first."""
     from tunery.sdk.client import Client
@@ -99,7 +101,7 @@ def show(run: str) -> None:
 
 @command.command("logs")
 @click.argument("run")
-@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--follow", is_flag=True, help="Keep following until the run ends.")
 def logs(run: str, follow: bool) -> None:
     """The engine's log of the newest attempt."""
     from tunery.cli.follow import follow_log
@@ -118,7 +120,7 @@ def logs(run: str, follow: bool) -> None:
 @command.command("watch")
 @click.argument("run")
 def watch(run: str) -> None:
-    """Watch a run until it has ended. Ctrl-C leaves it running."""
+    """Follow a run until it ends. Ctrl-C leaves it running."""
     from tunery.cli.follow import follow_run
     from tunery.sdk.client import Client
 
@@ -134,13 +136,13 @@ def _verb(name: str, help: str) -> None:
 
         with Client() as client:
             asked = getattr(client.runs, name)(run)
-        answer(asked, lambda: say(f"{run_name(asked)} is {asked.state}; {name} was asked."))
+        answer(asked, lambda: say(f"{run_name(asked)} is {asked.state}; requested: {name}."))
 
 
-_verb("stop", "Finish now and keep the model so far.")
-_verb("pause", "Save and free the machine.")
-_verb("resume", "Go on with a paused run.")
-_verb("cancel", "End at once; nothing is kept.")
+_verb("stop", "Stop now and keep the model so far.")
+_verb("pause", "Save a checkpoint and free the machine.")
+_verb("resume", "Resume a paused run.")
+_verb("cancel", "Stop at once and discard the model.")
 
 
 def _show_plan(resolved: Any) -> None:

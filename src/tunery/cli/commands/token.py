@@ -1,4 +1,4 @@
-"""Make, list and revoke tokens."""
+"""Create, list and revoke access tokens."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,18 +15,20 @@ API_VERSION = 1
 
 @click.group(cls=Group)
 def command() -> None:
-    """Make, list and revoke tokens."""
+    """Create, list and revoke access tokens."""
 
 
 @command.command("new")
 @click.argument("name")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Make it in this data folder itself, without a token."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Create it directly in this data folder; no token is needed.",
 )
 def new(name: str, data: Path | None) -> None:
-    """Make a token called NAME; it is shown this once.
+    """Create a token called NAME; it is shown only once.
 
-    Who has lost every token makes one with --data on the server's machine.
+    If you lost every token, create one with --data on the server's machine.
     """
     from tunery.sdk.client import Client
 
@@ -57,7 +59,7 @@ def list_() -> None:
 @command.command("revoke")
 @click.argument("id")
 def revoke(id: str) -> None:
-    """Make the token with this id worthless."""
+    """Revoke the token with this id."""
     from tunery.sdk.client import Client
 
     with Client() as client:
@@ -75,7 +77,7 @@ def _made_in(data: Path, name: str) -> "NewToken":
 
     settings = ServerSettings(data=data)
     if not settings.database_url and not (settings.folder / "tunery.db").is_file():
-        raise Problem("data_folder_unusable", path=str(data), detail="no server was ever started on it")
+        raise Problem("data_folder_unusable", path=str(data), detail="no server has been started with it yet")
     engine = open_database(settings)
     try:
         with writing(engine) as connection:

@@ -12,14 +12,16 @@ API_VERSION = 1
 
 @click.command(cls=Command)
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; tunery-runs/NAME otherwise.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
-@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps (the setting max_steps).")
-@click.option("--seed", type=click.IntRange(0), help="The setting seed.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads; one gives bit-exact repetition.")
-@click.option("--accept-bad-rows", is_flag=True, help="Train on the usable rows even if others are not.")
-@click.option("--dry-run", is_flag=True, help="Only tell what the data comes to; train nothing.")
-@click.option("--server", is_flag=True, help="Submit to the server and watch the run there.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; tunery-runs/NAME by default.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Resume the run in this folder.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after this many steps (the setting max_steps).")
+@click.option("--seed", type=click.IntRange(0), help="Random seed (the setting seed).")
+@click.option(
+    "--threads", type=click.IntRange(1), help="CPU threads; 1 makes training bit-for-bit reproducible."
+)
+@click.option("--accept-bad-rows", is_flag=True, help="Train on the usable rows even if some rows are bad.")
+@click.option("--dry-run", is_flag=True, help="Only show what the training data adds up to; train nothing.")
+@click.option("--server", is_flag=True, help="Submit to the server and follow the run there.")
 def command(
     spec: Path | None,
     out: Path | None,
@@ -31,14 +33,14 @@ def command(
     dry_run: bool,
     server: bool,
 ) -> None:
-    """Train as SPEC, a YAML file, says; relative paths in it count from its folder.
+    """Train as SPEC, a YAML file, says; relative paths in it start at its folder.
 
     Without --server everything happens here and lies in one folder afterwards; Ctrl-C saves, and --resume goes on.
     """
     if spec is None and resume is None:
-        raise click.UsageError("Name a YAML file, or a folder to --resume.")
+        raise click.UsageError("Give a YAML file, or a folder with --resume.")
     if out is not None and resume is not None:
-        raise click.UsageError("--resume goes on in its own folder; leave --out away.")
+        raise click.UsageError("--resume continues in the run's own folder; leave out --out.")
     if server:
         if resume or out or accept_bad_rows:
             raise click.UsageError("--out, --resume and --accept-bad-rows are for training without a server.")
@@ -47,7 +49,7 @@ def command(
         return
     if dry_run:
         if spec is None:
-            raise click.UsageError("--dry-run is for a SPEC; a run that has begun has its rows.")
+            raise click.UsageError("--dry-run needs a SPEC; it can't be combined with --resume.")
         _preview_here(spec, accept_bad_rows, (steps, seed, threads))
         return
     _here(spec, out, resume, accept_bad_rows, (steps, seed, threads))
@@ -65,7 +67,7 @@ def _here(
     from tunery.schemas.run import RunSpec
 
     if resume is not None and file is None and any(change is not None for change in changes):
-        raise click.UsageError("A resumed run keeps its settings; leave --steps, --seed and --threads away.")
+        raise click.UsageError("A resumed run keeps its settings; leave out --steps, --seed and --threads.")
     spec = None
     if file is not None:
         read = read_local_spec(file)
@@ -140,4 +142,4 @@ def _show(result: dict[str, Any]) -> None:
     if result.get("output"):
         say(f"The {result['output_kind'] or 'model'} is in {folder}/{result['output']}")
     if status == "paused":
-        say(f"Go on with `tunery train --resume {folder}`.")
+        say(f"Continue with `tunery train --resume {folder}`.")

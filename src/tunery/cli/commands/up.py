@@ -45,5 +45,5 @@ def _announce(up: Any) -> None:
     say(f"Data: {folder}")
     if up.first_token:
         say(f"Token: {up.first_token}")
-        say(f"It is shown this once; {kept} keeps it for your `tunery` and Python client.")
-    say("Ctrl-C ends the server; runs go on where they were at the next start.")
+        say(f"It is shown only once; {kept} stores it for the `tunery` command and the Python client.")
+    say("Ctrl-C stops the server; runs continue at the next start.")

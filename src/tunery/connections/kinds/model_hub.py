@@ -23,10 +23,8 @@ from tunery.schemas.connection import Secret
 
 API_VERSION = 1
 TITLE = "Model hub"
-HELP = "Data sets of huggingface.co or a server with its interface."
-PATH_HELP = (
-    "The data set as OWNER/NAME, at a revision as OWNER/NAME@REVISION; a folder or file of it may follow."
-)
+HELP = "Datasets on huggingface.co, or on a server with the same API."
+PATH_HELP = "The dataset as OWNER/NAME or OWNER/NAME@REVISION; a folder or file in it may follow."
 
 MOST_FILES = 10_000
 _SLOWEST = 64 * 1024
@@ -47,7 +45,7 @@ class Settings(Schema):
     ] = "https://huggingface.co"
     """Address of the hub."""
     token: Annotated[Secret | None, Field(title="Token")] = None
-    """Access token, for private or gated data sets."""
+    """Access token, for private or gated datasets."""
 
 
 class Hub:
@@ -65,9 +63,9 @@ class Hub:
         """Ask for one data set, and who the token is."""
         self._ask("/api/datasets?limit=1", "the hub")
         if self._token is None:
-            return "The hub answers. There is no token, so public data sets only."
+            return "The hub answers. Without a token, only public datasets can be read."
         self._ask("/api/whoami-v2", "the hub")
-        return "The hub answers and knows the token."
+        return "The hub answers and accepts the token."
 
     def check_path(self, path: str) -> None:
         """It names a data set."""
@@ -95,7 +93,7 @@ class Hub:
                 hashed.update(piece)
                 yield piece
         if hashed.hexdigest() != wanted:
-            raise Problem("source_changed", key=file.key, detail="its content is another")
+            raise Problem("source_changed", key=file.key, detail="its content changed")
 
     def _tree(self, name: str, commit: str) -> Iterator[tuple[str, RemoteFile]]:
         path, seen = f"/api/datasets/{name}/tree/{commit}?recursive=true", 0

@@ -24,8 +24,8 @@ from tunery.schemas.connection import Secret
 
 API_VERSION = 1
 TITLE = "Bucket (S3)"
-HELP = "A bucket of AWS S3, MinIO, SeaweedFS, Ceph, BOS or another service with that interface."
-PATH_HELP = "A folder or one file; empty takes everything. A sub-folder jsonl is taken where there is one."
+HELP = "A bucket on AWS S3, MinIO, SeaweedFS, Ceph, BOS or another S3-compatible service."
+PATH_HELP = "A folder or a single file; empty means everything. If it has a subfolder jsonl, that is used."
 
 MOST_FILES = 10_000
 _PAGE = 1000
@@ -69,9 +69,9 @@ class Settings(Schema):
     secret_key: Annotated[Secret, Field(title="Secret key")]
     """The secret that belongs to the access key."""
     region: Annotated[Word, AfterValidator(_region), Field(title="Region")] = "us-east-1"
-    """Region of the bucket; services without regions take any."""
+    """Region of the bucket; services without regions accept any."""
     addressing: Annotated[Literal["path", "virtual"], Field(title="Addressing")] = "path"
-    """Where the bucket's name stands: in the path, or before the host (virtual host)."""
+    """Where the bucket name goes: in the path, or before the host name (virtual host)."""
 
 
 class Bucket:
@@ -89,7 +89,7 @@ class Bucket:
                 raise Problem(
                     "address_invalid",
                     where=Where(field="addressing"),
-                    detail="a bucket can stand before a name only, not before a number",
+                    detail="a bucket can only be put before a host name, not before an IP address",
                 )
             self.target = replace(target, host=f"{settings.bucket.lower()}.{target.host}")
             self._root = encode_path(target.path or "/")
@@ -124,7 +124,7 @@ class Bucket:
         with self._opened("GET", file.key, {"if-match": f'"{file.mark}"'}, seconds=seconds) as answer:
             mark = _mark(answer.headers.get("etag", ""))
             if mark != file.mark:
-                raise Problem("source_changed", key=file.key, detail="its content is another")
+                raise Problem("source_changed", key=file.key, detail="its content changed")
             yield from answer.pieces()
 
     def _all(self, prefix: str) -> list[RemoteFile]:
@@ -219,7 +219,7 @@ class Bucket:
         if verb == "read" and (answer.status in (404, 412) or code in ("NoSuchKey", "PreconditionFailed")):
             gone = answer.status == 404
             return Problem(
-                "source_changed", key=name, detail="it is gone" if gone else "its content is another"
+                "source_changed", key=name, detail="it no longer exists" if gone else "its content changed"
             )
         if code in _FORBIDDEN or answer.status in (401, 403):
             return Problem("remote_forbidden", verb=verb, name=name)

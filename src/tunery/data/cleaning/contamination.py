@@ -10,17 +10,17 @@ from tunery.data.questions import question_of
 from tunery.schemas.base import Schema
 
 API_VERSION = 1
-TITLE = "Test rows among the rows"
-HELP = "Removes rows whose question a test set asks too, word for word or nearly."
+TITLE = "Test-set contamination"
+HELP = "Removes rows whose question also appears in a test set, verbatim or almost."
 
 
 class Settings(Schema):
     """Which test sets."""
 
     tests: list[str] = Field(min_length=1)
-    """Datasets that are tested on, as name or name@version."""
+    """Test datasets, as name or name@version."""
     likeness: float = Field(default=0.8, ge=0.5, le=1)
-    """Questions that share this much of their pieces count as the same; 1 = word for word."""
+    """Questions at least this similar count as the same; 1 = identical."""
 
 
 def datasets(settings: Settings) -> list[str]:
@@ -39,6 +39,6 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
         if not found:
             yield row
         elif any(alike == 1 for _, alike in found):
-            yield Removed("a test row asks the same")
+            yield Removed("a test row asks the same question")
         else:
-            yield Removed("a test row asks nearly the same")
+            yield Removed("a test row asks almost the same question")

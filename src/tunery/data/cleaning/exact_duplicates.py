@@ -11,15 +11,15 @@ from tunery.schemas.base import Schema
 
 API_VERSION = 1
 TITLE = "Exact duplicates"
-HELP = "Removes rows that repeat an earlier one. The first of them stays."
+HELP = "Removes rows that repeat an earlier row. The first one is kept."
 
 
 class Settings(Schema):
     """What counts as the same."""
 
     same: Literal["row", "question"] = "row"
-    """The whole row, or only its question: then the first answer wins. Questions are compared without capitals and
-    runs of spaces."""
+    """Compare the whole row, or only its question; then the first answer is kept. Case and spacing of questions
+    don't matter."""
 
 
 def datasets(settings: Settings) -> list[str]:
@@ -39,7 +39,7 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
                     first[number] = seen[hash] + 1
         for number, row in enumerate(rows):
             yield (
-                Removed(f"repeats the {settings.same} of another", first[number] - 1)
+                Removed(f"repeats the {settings.same} of another row", first[number] - 1)
                 if first[number]
                 else row
             )

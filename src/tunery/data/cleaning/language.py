@@ -25,7 +25,7 @@ class Settings(Schema):
     look_at: Literal["everything", "answers"] = "everything"
     """The whole row, or only the answers."""
     keep_unsure: bool = True
-    """Keep rows whose language can't be told: short ones, code, numbers."""
+    """Keep rows whose language can't be detected: short ones, code, numbers."""
 
 
 def datasets(settings: Settings) -> list[str]:
@@ -42,7 +42,7 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
         wanted.add(UNSURE)
     for row in rows:
         found = language_of(_text(row, settings))
-        yield row if found in wanted else Removed(f"it is in another language ({found})")
+        yield row if found in wanted else Removed(f"it is in a different language ({found})")
 
 
 def _text(row: Row, settings: Settings) -> str:

@@ -11,29 +11,29 @@ from tunery.schemas.base import Schema
 
 API_VERSION = 1
 TITLE = "Length"
-HELP = "Removes rows whose text, answers or number of turns lies outside bounds."
+HELP = "Removes rows whose text, answers or number of turns is outside the limits."
 
 
 class Settings(Schema):
     """Bounds; what isn't set isn't looked at."""
 
     min_characters: int | None = Field(None, ge=0)
-    """Fewest characters of a row."""
+    """Minimum number of characters in a row."""
     max_characters: int | None = Field(None, ge=1)
-    """Most characters of a row."""
+    """Maximum number of characters in a row."""
     min_answer: int | None = Field(None, ge=0)
-    """Fewest characters of each answer."""
+    """Minimum number of characters in each answer."""
     max_answer: int | None = Field(None, ge=1)
-    """Most characters of each answer."""
+    """Maximum number of characters in each answer."""
     min_turns: int | None = Field(None, ge=1)
-    """Fewest turns of users and assistant together."""
+    """Minimum number of user and assistant turns."""
     max_turns: int | None = Field(None, ge=1)
-    """Most turns of users and assistant together."""
+    """Maximum number of user and assistant turns."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if all(value is None for value in self.model_dump().values()):
-            raise ValueError("set at least one bound")
+            raise ValueError("set at least one limit")
         return self
 
 

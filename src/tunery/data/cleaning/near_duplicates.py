@@ -18,7 +18,7 @@ from tunery.schemas.base import Schema
 
 API_VERSION = 1
 TITLE = "Near duplicates"
-HELP = "Removes rows that say nearly the same as an earlier one. The first of them stays."
+HELP = "Removes rows that are almost the same as an earlier row. The first one is kept."
 _WIDTH = 4 * PERMUTATIONS
 _COMPARED = 16
 """A row is compared with at most so many earlier ones that share a band with it."""
@@ -28,9 +28,9 @@ class Settings(Schema):
     """How like is too like."""
 
     likeness: float = Field(default=0.85, ge=0.5, le=1)
-    """Rows that share this much of their pieces (estimated) count as near."""
+    """Rows at least this similar (estimated) count as near duplicates."""
     same: Literal["row", "question"] = "row"
-    """What is compared: everything that is said, or only what is asked."""
+    """What is compared: the whole row, or only the question."""
 
 
 def datasets(settings: Settings) -> list[str]:
@@ -54,7 +54,7 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
         path.unlink()
         for number, row in enumerate(rows):
             yield (
-                Removed(f"says nearly what another {settings.same} says", like[number] - 1)
+                Removed(f"almost repeats the {settings.same} of another row", like[number] - 1)
                 if like[number]
                 else row
             )

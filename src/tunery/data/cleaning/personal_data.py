@@ -17,7 +17,7 @@ from tunery.schemas.base import Schema
 
 API_VERSION = 1
 TITLE = "Personal data"
-HELP = "Masks mail addresses, phone numbers, payment cards, IBANs and IP addresses."
+HELP = "Masks email addresses, phone numbers, payment cards, IBANs and IP addresses."
 Kind = Literal["email", "phone", "card", "iban", "ip"]
 
 
@@ -27,7 +27,7 @@ class Settings(Schema):
     kinds: list[Kind] = Field(default=["email", "phone", "card", "iban", "ip"], min_length=1)
     """What to look for."""
     action: Literal["mask", "remove"] = "mask"
-    """Write [EMAIL], [PHONE] … in its place, or remove the row."""
+    """Replace it with [EMAIL], [PHONE] …, or remove the row."""
 
 
 def datasets(settings: Settings) -> list[str]:
@@ -44,7 +44,7 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
         if made is row:
             yield row
             continue
-        why = f"it holds {', '.join(kind for kind in chosen if kind in found)}"
+        why = f"it contains {', '.join(kind for kind in chosen if kind in found)}"
         shown = with_text(row, lambda text: _replaced(text, chosen, set(), _dots))
         yield Changed(made, why, shown) if settings.action == "mask" else Removed(why, shown=shown)
 

@@ -15,7 +15,7 @@ from tunery.schemas.base import Schema
 
 API_VERSION = 1
 TITLE = "Regular expression"
-HELP = "Removes rows that a pattern is found in, keeps only those, or replaces what it finds."
+HELP = "Removes rows that match a pattern, keeps only those, or replaces the matches."
 _SECONDS = 2.0
 """A pattern that works longer on one row would go on for ever."""
 
@@ -24,13 +24,13 @@ class Settings(Schema):
     """The pattern and what is done."""
 
     pattern: str
-    """As in Python."""
+    """Regular expression, in Python's syntax."""
     action: Literal["remove", "keep", "replace"] = "remove"
-    """Remove rows where it is found, keep only those, or replace what it finds."""
+    """Remove rows that match, keep only those, or replace the matches."""
     replacement: str = ""
-    r"""What stands there instead; \1 is the first group."""
+    r"""Text that replaces each match; \1 is the first group."""
     ignore_case: bool = False
-    """Capitals don't matter."""
+    """Match regardless of upper and lower case."""
 
     @field_validator("pattern")
     @classmethod
@@ -38,7 +38,7 @@ class Settings(Schema):
         try:
             regex.compile(value)
         except regex.error as error:
-            raise ValueError(f"it is no regular expression: {error}") from error
+            raise ValueError(f"it isn't a valid regular expression: {error}") from error
         return value
 
 
@@ -55,17 +55,19 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
         try:
             if settings.action == "replace":
                 made = with_text(row, replace)
-                yield row if made is row else Changed(made, "the pattern was replaced")
+                yield row if made is row else Changed(made, "matches were replaced")
             elif bool(found.search(text_of(row), timeout=_SECONDS)) == (settings.action == "keep"):
                 yield row
             else:
                 yield Removed(
-                    "the pattern is in it" if settings.action == "remove" else "the pattern isn't in it"
+                    "it matches the pattern"
+                    if settings.action == "remove"
+                    else "it doesn't match the pattern"
                 )
         except TimeoutError as error:
             raise _unusable(f"it takes too long on row {number}") from error
         except (regex.error, IndexError) as error:
-            raise _unusable(f"the replacement can't be made ({error})") from error
+            raise _unusable(f"the replacement isn't valid ({error})") from error
 
 
 def _unusable(detail: str) -> Problem:

@@ -35,9 +35,11 @@ def read(record: object) -> Row:
     extra = text_of(fields, "input", needed=False)
     output = text_of(fields, "output")
     if blank(instruction) and blank(extra):
-        raise RowError("empty_instruction", "Say in `instruction` what is asked.", field="instruction")
+        raise RowError(
+            "empty_instruction", "Put the question or task into `instruction`.", field="instruction"
+        )
     if blank(output):
-        raise RowError("empty_answer", "Write the answer to learn into `output`.", field="output")
+        raise RowError("empty_answer", "Put the expected answer into `output`.", field="output")
     messages: list[Message] = []
     system = text_of(fields, "system", needed=False)
     if not blank(system):

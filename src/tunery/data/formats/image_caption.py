@@ -8,8 +8,8 @@ from tunery.schemas.dataset import RowKind
 API_VERSION = 1
 TITLE = "Image and caption"
 HELP = (
-    "Images with the words for them: image (or image_path, file_name) and caption (or text), in a ZIP with the "
-    "images. Of more than 2000 rows, 2000 are drawn at random."
+    "Images with captions: image (or image_path, file_name) and caption (or text), in a ZIP with the "
+    "images. Of more than 2000 rows, 2000 are sampled at random."
 )
 ROW_KIND: RowKind = "captioned"
 IMAGES = True
@@ -41,5 +41,5 @@ def read(record: object) -> Row:
     name = next((name for name in _CAPTIONS if name in fields), _CAPTIONS[0])
     caption = text_of(fields, name)
     if blank(caption):
-        raise RowError("empty_caption", f"Say in `{name}` what the image shows.", field=name)
+        raise RowError("empty_caption", f"Describe the image in `{name}`.", field=name)
     return Captioned(image, caption)

@@ -12,8 +12,8 @@ from tunery.schemas.dataset import RowKind
 API_VERSION = 1
 TITLE = "KTO"
 HELP = (
-    "A conversation with a yes or no: conversations or messages that end with an answer, or a prompt with a "
-    "completion; and label, which is true where the answer is wanted."
+    "A conversation with a thumbs up or down: conversations or messages that end with an answer, or a prompt with a "
+    "completion; and label, which is true if the answer is good."
 )
 ROW_KIND: RowKind = "labelled"
 EXAMPLE = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}], "label": true}'

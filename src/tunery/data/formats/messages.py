@@ -8,7 +8,7 @@ from tunery.schemas.dataset import RowKind
 API_VERSION = 1
 TITLE = "Messages"
 HELP = (
-    "Conversations as OpenAI spells them: a list of messages, each with role and content, which is text or typed "
+    "Conversations in OpenAI's format: a list of messages, each with role and content, which is text or typed "
     "parts; optional tools, system, images."
 )
 ROW_KIND: RowKind = "conversation"
@@ -23,7 +23,7 @@ def recognise(record: object) -> str | None:
         return None
     turns = record.get("messages")
     if isinstance(turns, list) and turns and isinstance(turns[0], dict) and "role" in turns[0]:
-        return "records have a list messages of turns with role and content"
+        return "records have a `messages` list of turns with role and content"
     return None
 
 

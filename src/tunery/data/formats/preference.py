@@ -31,7 +31,7 @@ def recognise(record: object) -> str | None:
         return "records have the fields chosen and rejected"
     asks = any(name in record for name in (*LISTS, "prompt", "instruction"))
     ranked = next((name for name in _RANKED if isinstance(record.get(name), list)), None)
-    return f"records have a list {ranked} of answers to one question" if asks and ranked else None
+    return f"records have a `{ranked}` list of answers to one question" if asks and ranked else None
 
 
 def read(record: object) -> Row:
@@ -89,7 +89,7 @@ def _is_two_talks(fields: dict[str, Any]) -> bool:
 def _two_talks(fields: dict[str, Any]) -> tuple[Asked, list[str]]:
     chosen, rejected = (turns_of(fields[name], name) for name in _PAIR)
     if chosen[:-1] != rejected[:-1]:
-        fix = "Let `chosen` and `rejected` be the same up to the last answer."
+        fix = "Make `chosen` and `rejected` identical up to the last answer."
         raise RowError("different_questions", fix, field="rejected")
     answers: list[str] = []
     for name, talk in zip(_PAIR, (chosen, rejected), strict=True):

@@ -33,9 +33,9 @@ def read(record: object) -> Row:
     name = next((name for name in _ANSWERS if name in fields), _ANSWERS[0])
     answer = text_of(fields, name)
     if blank(prompt):
-        raise RowError("empty_turn", "Say in `prompt` what is asked.", field="prompt")
+        raise RowError("empty_turn", "Put the question into `prompt`.", field="prompt")
     if blank(answer):
-        raise RowError("empty_answer", f"Write the answer to learn into `{name}`.", field=name)
+        raise RowError("empty_answer", f"Put the expected answer into `{name}`.", field=name)
     system = text_of(fields, "system", needed=False)
     before = () if blank(system) else (Message.of("system", system),)
     return Conversation((*before, Message.of("user", prompt), Message.of("assistant", answer)))

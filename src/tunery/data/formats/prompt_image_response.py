@@ -37,9 +37,9 @@ def read(record: object) -> Row:
     name = next((name for name in _ANSWERS if name in fields), _ANSWERS[0])
     answer = text_of(fields, name)
     if blank(prompt):
-        raise RowError("empty_turn", "Say in `prompt` what is asked.", field="prompt")
+        raise RowError("empty_turn", "Put the question into `prompt`.", field="prompt")
     if blank(answer):
-        raise RowError("empty_answer", f"Write the answer to learn into `{name}`.", field=name)
+        raise RowError("empty_answer", f"Put the expected answer into `{name}`.", field=name)
     talk = conversation([*system_of(fields), ("user", prompt), ("assistant", answer)], "prompt")
     messages: tuple[Message, ...] = place_images(talk.messages, [image], "prompt")
     return Conversation(messages)

@@ -21,7 +21,7 @@ def recognise(record: object) -> str | None:
         return None
     turns = record.get("conversations")
     if isinstance(turns, list) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
-        return "records have a list conversations of turns with from and value"
+        return "records have a `conversations` list of turns with from and value"
     return None
 
 

@@ -10,7 +10,7 @@ API_VERSION = 1
 TITLE = "ShareGPT with images"
 HELP = (
     "A ZIP of train.json and a folder of images. Each row has conversations and image_path (or images, a list); "
-    "<image> in a question says where an image stands, which is otherwise before the first question."
+    "<image> in a question marks where an image goes; by default, it goes before the first question."
 )
 ROW_KIND: RowKind = "conversation"
 IMAGES = True
@@ -27,7 +27,7 @@ def recognise(record: object) -> str | None:
     turns = record.get("conversations")
     name = names_images(record)
     if name and isinstance(turns, list) and turns and isinstance(turns[0], dict) and "from" in turns[0]:
-        return f"records have a list conversations and the field {name}"
+        return f"records have a `conversations` list and the field {name}"
     return None
 
 
@@ -35,6 +35,6 @@ def read(record: object) -> Row:
     """Translate one record. Raises RowError."""
     fields = as_object(record)
     if not images_in(fields):
-        fix = "Name the row's image in `image_path`; bring rows without one as ShareGPT."
+        fix = "Put the path of the row's image into `image_path`; import rows without images as ShareGPT."
         raise RowError("field_missing", fix, field="image_path", found=sorted(fields)[:20])
     return talk_in(fields, "conversations")

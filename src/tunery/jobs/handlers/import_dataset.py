@@ -14,8 +14,8 @@ from tunery.core.files import is_disk_full, sha256_file
 from tunery.core.folder import fixes_of
 from tunery.data.attach import OnImage
 from tunery.data.check import OnBad, OnRows, check_file
+from tunery.data.fixed import read_fixed
 from tunery.data.member import unpack_member
-from tunery.data.mended import read_mended
 from tunery.data.names import FileNames
 from tunery.db.engine import reading
 from tunery.jobs.imports import failed_before, give_up, import_rows, mark_failed, scratch_beside, telling
@@ -85,7 +85,7 @@ def _read(
         name=name,
         salvage=options.salvage,
         names=FileNames.of(options),
-        fixes=read_mended(fixes_of(upload)),
+        fixes=read_fixed(fixes_of(upload)),
         on_rows=on_rows,
         on_bad=on_bad,
         on_image=on_image,

@@ -41,7 +41,7 @@ def test(connection: str) -> Call[ConnectionTest]:
 
 
 def delete(connection: str) -> Call[None]:
-    """Forget a connection and its secrets."""
+    """Delete a connection and its secrets."""
     return Call("DELETE", f"/api/v1/connections/{segment(connection)}", nothing)
 
 

@@ -43,7 +43,7 @@ def search(
     offset: int = 0,
     limit: int = 20,
 ) -> Call[FoundRows]:
-    """Rows that fit all that is asked. Tokens, language and `having` need the version's statistics."""
+    """Rows that match all criteria. Tokens, language and `having` need the version's statistics."""
     query: dict[str, Any] = {
         "text": text,
         "role": role,
@@ -70,7 +70,7 @@ def seen(
     offset: int = 0,
     limit: int = 5,
 ) -> Call[Seen]:
-    """Rows as a training sees them: chat template applied, what is learnt, what is cut off."""
+    """Rows as the model sees them in training: chat template applied, what is trained on, what is cut off."""
     query: dict[str, Any] = {
         "base_model": base_model,
         "method": method,

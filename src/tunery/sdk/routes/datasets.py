@@ -13,10 +13,10 @@ from tunery.schemas.cleaning import CleaningStep, CleanRequest
 from tunery.schemas.dataset import (
     Dataset,
     DatasetVersion,
+    Fixed,
+    FixRequest,
     ImportAgain,
     ImportRequest,
-    Mended,
-    MendRequest,
     QuarantinePage,
     RegistryImport,
     RegistryImported,
@@ -51,7 +51,7 @@ _DATASETS = as_json(Page[Dataset])
 _VERSION = as_json(DatasetVersion)
 _VERSIONS = as_json(list[DatasetVersion])
 _ROWS = as_json(RowPage)
-_MENDED = as_json(Mended)
+_FIXED = as_json(Fixed)
 _QUARANTINE = as_json(QuarantinePage)
 _TASK = as_json(Task)
 
@@ -174,23 +174,23 @@ def import_again(
 
 
 def accept(dataset: str, number: int | None = None) -> Flow[Dataset]:
-    """Import without the rows that were refused, from the file that was sent."""
+    """Import again without the rejected rows, from the file already uploaded."""
     return (yield from import_again(dataset, number, accept_bad_rows=True))
 
 
 def fix(dataset: str, path: str | Path, number: int | None = None, **more: Any) -> Flow[Dataset]:
-    """Import again with a quarantine file in which rows' `text` was mended. Raises Problem `file_unreadable`."""
+    """Import again with a quarantine file in which rows' `text` was fixed. Raises Problem `file_unreadable`."""
     return (yield from import_again(dataset, number, fixes=read_fixes(Path(path)), **more))
 
 
-def mend(dataset: str, number: int, fixes: Sequence[RowFix]) -> Call[Mended]:
-    """Try mended rows; those that can be used now are kept for the next import of the file."""
-    path = f"/api/v1/datasets/{segment(dataset)}/versions/{number}/mend"
-    return Call("POST", path, _MENDED, body=MendRequest(fixes=list(fixes)).model_dump())
+def keep_fixes(dataset: str, number: int, fixes: Sequence[RowFix]) -> Call[Fixed]:
+    """Try fixed rows; those that can be used now are kept for the next import of the file."""
+    path = f"/api/v1/datasets/{segment(dataset)}/versions/{number}/fixes"
+    return Call("POST", path, _FIXED, body=FixRequest(fixes=list(fixes)).model_dump())
 
 
 def read_fixes(path: Path) -> list[RowFix]:
-    """The rows of a mended quarantine file. Raises Problem `file_missing`, `file_unreadable`."""
+    """The rows of a fixed quarantine file. Raises Problem `file_missing`, `file_unreadable`."""
     if not path.is_file():
         raise Problem("file_missing", path=str(path), base=str(Path.cwd()))
     fixes: list[RowFix] = []
@@ -328,7 +328,7 @@ class Datasets(Resource[S]):
     import_registry = flow(import_registry)
     import_again = flow(import_again)
     accept = flow(accept)
-    mend = endpoint(mend)
+    keep_fixes = endpoint(keep_fixes)
     fix = flow(fix)
     list = endpoint(list_)
     get = endpoint(get)

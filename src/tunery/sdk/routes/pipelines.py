@@ -16,7 +16,7 @@ _RUN = as_json(RunDetail)
 
 
 def save(spec: SpecLike, *, name: str | None = None, template: bool = False) -> Call[Pipeline]:
-    """Keep a definition as a new pipeline or template."""
+    """Save a definition as a new pipeline or template."""
     body = {"name": name, "template": template, "spec": _sent(spec)}
     return Call("POST", "/api/v1/pipelines", _PIPELINE, body=body, headers=_once(), safe=True)
 
@@ -32,12 +32,12 @@ def get(pipeline: str) -> Call[Pipeline]:
 
 
 def change(pipeline: str, spec: SpecLike) -> Call[Pipeline]:
-    """Make a spec the pipeline's newest version."""
+    """Save a spec as the pipeline's newest version."""
     return Call("PUT", _path(pipeline), _PIPELINE, body=_sent(spec), safe=True)
 
 
 def delete(pipeline: str) -> Call[None]:
-    """Forget a pipeline and its schedule; its runs stay."""
+    """Delete a pipeline and its schedule; its runs are kept."""
     return Call("DELETE", _path(pipeline), nothing)
 
 
@@ -57,7 +57,7 @@ def set_schedule(pipeline: str, *, active: bool) -> Call[Pipeline]:
 
 
 def starts(pipeline: str, limit: int = 20, after: str | None = None) -> Call[Page[PipelineStart]]:
-    """When it started or was to start, and what came of it, newest first."""
+    """Its starts, and those skipped or refused, newest first."""
     return Call("GET", f"{_path(pipeline)}/starts", _STARTS, query={"limit": limit, "after": after})
 
 

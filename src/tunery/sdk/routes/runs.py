@@ -38,7 +38,7 @@ def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
 
 
 def preview(spec: SpecLike) -> Call[RecipePreview]:
-    """What a spec's data would come to: rows, characters, shares, tokens, leaks. Nothing is started."""
+    """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return Call("POST", "/api/v1/runs/preview", _PREVIEW, body=_sent(spec), safe=True)
 
 
@@ -103,7 +103,7 @@ def checkpoints(run: str) -> Call[list[Checkpoint]]:
 
 
 def stop(run: str) -> Call[Run]:
-    """Finish now and keep the model so far."""
+    """Stop now and keep the model so far."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/stop", _RUN)
 
 
@@ -113,12 +113,12 @@ def pause(run: str) -> Call[Run]:
 
 
 def resume(run: str) -> Call[Run]:
-    """Go on with a paused run."""
+    """Resume a paused run."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/resume", _RUN)
 
 
 def cancel(run: str) -> Call[Run]:
-    """End at once; nothing is kept."""
+    """Stop at once and discard the model."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/cancel", _RUN)
 
 

@@ -54,7 +54,7 @@ def create(
 
 
 def list_(limit: int = 20, after: str | None = None, fingerprint: str | None = None) -> Call[Page[Upload]]:
-    """Uploads that wait for their rest or for their import, newest first."""
+    """Uploads that are unfinished or not yet imported, newest first."""
     query = {"limit": limit, "after": after, "fingerprint": fingerprint}
     return Call("GET", "/api/v1/uploads", _UPLOADS, query=query)
 
@@ -65,7 +65,7 @@ def get(upload: str) -> Call[Upload]:
 
 
 def delete(upload: str) -> Call[None]:
-    """Give an upload up."""
+    """Discard an upload."""
     return Call("DELETE", f"/api/v1/uploads/{segment(upload)}", nothing, headers=_TUS)
 
 
@@ -75,7 +75,7 @@ def import_upload(upload: str, request: ImportRequest) -> Call[Dataset]:
 
 
 def import_registry(upload: str, request: RegistryImport) -> Call[RegistryImported]:
-    """Make datasets of the entries of a LLaMA-Factory `dataset_info.json` in a whole upload, a ZIP."""
+    """Make datasets of the entries of a LLaMA-Factory `dataset_info.json` in a complete upload, a ZIP."""
     path = f"/api/v1/uploads/{segment(upload)}/import-registry"
     return Call("POST", path, _REGISTRY, body=request.model_dump())
 
@@ -123,7 +123,7 @@ def _send_rest(
         content = source.read(min(part, upload.bytes - offset))
         if not content:
             raise Problem(
-                "file_unreadable", path=upload.filename, detail="it became shorter while it was sent"
+                "file_unreadable", path=upload.filename, detail="it became shorter while it was being sent"
             )
         try:
             yield from send(_part(upload.id, offset, content))

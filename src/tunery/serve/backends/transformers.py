@@ -32,7 +32,7 @@ def command(base: Path, socket: Path, settings: ServerSettings) -> list[str]:
 
 def why_ended(log: str) -> str:
     lines = log.strip().splitlines()
-    last = lines[-1] if lines else "it left no word"
+    last = lines[-1] if lines else "it left no output"
     if last.startswith('{"problem":'):
         return Problem.from_dict(orjson.loads(last)["problem"]).message.rstrip(".")
     return last[:300]

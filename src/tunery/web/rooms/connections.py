@@ -107,7 +107,7 @@ def import_files(
 
 @router.post("/connections/{connection}/delete")
 def delete(visit: Visitor, connection: str) -> Response:
-    """Forget a connection and its secrets."""
+    """Delete a connection and its secrets."""
     with visit.writing() as ctx:
         connections.delete_connection(ctx, connection)
     return visit.go("/connections")

@@ -23,7 +23,7 @@ def report_values(
     """What the report of an import needs to be shown, beside the version itself."""
     return {
         "held": imports.read_quarantine(ctx, dataset, version, offset, SIZE, rule),
-        "mended": imports.waiting_rows(ctx, dataset, version),
+        "fixed": imports.waiting_rows(ctx, dataset, version),
         "rule": rule,
         "size": SIZE,
         "formats": extensions.formats(),
@@ -58,8 +58,8 @@ def again(
     return visit.go(f"/datasets/{found.name}")
 
 
-@router.post("/datasets/{dataset}/versions/{version}/mend")
-def mend(
+@router.post("/datasets/{dataset}/versions/{version}/fixes")
+def keep_fixes(
     visit: Visitor,
     dataset: str,
     version: Version,
@@ -69,15 +69,15 @@ def mend(
     offset: Annotated[int, Form(ge=0)] = 0,
     rule: Annotated[str, Form()] = "",
 ) -> Response:
-    """Try a mended row; the report comes anew when it can be used. Raises Problem `row_still_bad`."""
+    """Try a fixed row; the report comes anew when it can be used. Raises Problem `row_still_bad`."""
     with visit.writing() as ctx:
         found = datasets.get_dataset(ctx, dataset)
-        tried = imports.mend(ctx, found.id, version, [RowFix(file=file, row=row, text=text.strip())])
+        tried = imports.keep_fixes(ctx, found.id, version, [RowFix(file=file, row=row, text=text.strip())])
         for bad in tried.problems:
             raise Problem("row_still_bad", rule=bad.rule, fix=bad.fix)
         shown = datasets.get_version(ctx, found.id, version)
         values = report_values(ctx, found.id, version, offset, rule or None)
-    say = f"Row {row} can be used now. Import again when all is mended."
+    say = f"Row {row} can be used now. Import again when all is fixed."
     return visit.part("parts/import_report.html", say=say, dataset=found, shown=shown, **values)
 
 

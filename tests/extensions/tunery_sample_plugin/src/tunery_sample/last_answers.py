@@ -22,7 +22,7 @@ class Settings(TrainingSettings):
     """What every method has, and how many answers are learnt."""
 
     answers_learnt: int = setting(
-        1, "How many answers, counted from the end, are learnt from.", range=(1, 10), ge=1, group="data"
+        1, "How many answers, counted from the end, are trained on.", range=(1, 10), ge=1, group="data"
     )
 
 

@@ -23,5 +23,5 @@ def read(record: object) -> Row:
     fields = as_object(record)
     question, answer = text_of(fields, "question"), text_of(fields, "answer")
     if blank(answer):
-        raise RowError("empty_answer", "Write the answer to learn into `answer`.", field="answer")
+        raise RowError("empty_answer", "Put the expected answer into `answer`.", field="answer")
     return Conversation((Message.of("user", question), Message.of("assistant", answer)))

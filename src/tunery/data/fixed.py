@@ -1,4 +1,4 @@
-"""Rows that a user mended: kept beside their file, read instead of the file's own, tried before they are kept."""
+"""Rows that a user fixed: kept beside their file, read instead of the file's own, tried before they are kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from tunery.data.rows import RowError
 from tunery.schemas.dataset import RowFix
 
 
-def read_mended(path: Path) -> dict[tuple[str, int], bytes]:
+def read_fixed(path: Path) -> dict[tuple[str, int], bytes]:
     """By file and row; of several for one row, the last. None where there is no such file."""
     if not path.exists():
         return {}
@@ -22,7 +22,7 @@ def read_mended(path: Path) -> dict[tuple[str, int], bytes]:
     return {(row["file"], row["row"]): row["text"].encode() for row in found}
 
 
-def add_mended(path: Path, fixes: Sequence[RowFix]) -> None:
+def add_fixed(path: Path, fixes: Sequence[RowFix]) -> None:
     """Keep more of them, or none."""
     before = path.read_bytes() if path.exists() else b""
     lines = [orjson.dumps(fix.model_dump()) + b"\n" for fix in fixes]
