@@ -275,8 +275,8 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     targets = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
     if verb == "pause" and row.state == "paused":
         return
-    if verb == "stop" and row.result is None:
-        verb = "cancel"
+    if verb == "stop" and row.result is None and not _saved(ctx, row.id):
+        verb = "cancel"  # there is nothing to keep
     waiting = ctx.conn.scalars(
         select(task.c.id).where(task.c.run_id == row.id, task.c.state.not_in(TASK_ENDED))
     )
@@ -288,6 +288,10 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
         )
     stages.leave_off(ctx.conn, row.id, "waiting" if verb == "pause" else "skipped")
     stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
+
+
+def _saved(ctx: Context, run_id: str) -> bool:
+    return ctx.conn.scalar(select(checkpoint.c.id).where(checkpoint.c.run_id == run_id).limit(1)) is not None
 
 
 def _resume(ctx: Context, row: Row[Any]) -> None:
