@@ -4,9 +4,10 @@ What was looked at is told with what was found.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from tunery.data.leaks import LeakCheck
+from tunery.data.leaks import LeakCheck, Role
 from tunery.data.multi_turn import Length
 from tunery.data.rows import characters, decode_row
 from tunery.data.select import LONGEST_VALIDATION
@@ -28,6 +29,18 @@ class Rows(Protocol):
     def pick(self, numbers: Sequence[int]) -> Iterator[bytes]: ...
 
 
+@dataclass(frozen=True)
+class TestRows:
+    """Rows that a run is measured on: the first `most` of them."""
+
+    __test__ = False  # not a class of tests
+
+    role: Role
+    label: str
+    rows: Rows
+    most: int
+
+
 def characters_per_token(rows: Rows, length: Length) -> float:
     """Of rows spread over the whole."""
     count = min(len(rows), SAMPLED)
@@ -37,14 +50,16 @@ def characters_per_token(rows: Rows, length: Length) -> float:
     return size / tokens if size and tokens else _USUAL
 
 
-def look_for_leaks(train: Mapping[str, Rows], tests: Mapping[str, Rows]) -> LeakReport | None:
-    """Hold the first training rows of each dataset against the first test rows; both by label."""
+def look_for_leaks(train: Mapping[str, Rows], tests: Sequence[TestRows]) -> LeakReport | None:
+    """Hold the first training rows of each dataset, by label, against the first test rows."""
     if not tests:
         return None
     check = LeakCheck()
-    for label, rows in tests.items():
-        check.test(label, enumerate(rows.pick(range(min(len(rows), LONGEST_VALIDATION)))))
-        if len(rows) > LONGEST_VALIDATION:
+    for one in tests:
+        count = min(len(one.rows), one.most)
+        looked_at = min(count, LONGEST_VALIDATION)
+        check.test(one.role, one.label, enumerate(one.rows.pick(range(looked_at))))
+        if count > looked_at:
             check.stop()
     each = LOOKED_AT // len(train)
     for label, rows in train.items():

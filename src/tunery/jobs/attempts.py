@@ -84,7 +84,7 @@ def drive(work: Work, stage: str, launcher_name: str, threads: int, lay_out: Lay
             outcome = "interrupted"
         elif want in ("pause", "cancel"):
             outcome = "left off"
-        _end_without_result(work, number, outcome, folder)
+        _end_without_result(work, stage, number, outcome, folder)
         _leave_off(want)
         if work.closing.is_set():
             raise Interrupted
@@ -97,13 +97,42 @@ def _leave_off(want: Want) -> None:
         raise LeftOff(want)
 
 
-def end_attempt(connection: Connection, work: Work, number: int, outcome: str) -> None:
+def end_attempt(
+    connection: Connection, work: Work, number: int, outcome: str, ended: int | None = None
+) -> None:
     """Close an attempt, inside a fenced transaction."""
     connection.execute(
         update(attempt)
         .where(attempt.c.task_id == work.claim.task, attempt.c.number == number)
-        .values(ended=now_us(), outcome=outcome)
+        .values(ended=ended or now_us(), outcome=outcome)
     )
+
+
+def _tell_of_a_gap(connection: Connection, work: Work, stage: str, number: int) -> None:
+    """Nobody worked on the stage between the last attempt and the one that begins."""
+    claim = work.claim
+    assert claim.run is not None
+    left = connection.scalar(select(func.max(attempt.c.ended)).where(attempt.c.task_id == claim.task))
+    if left is None:
+        return
+    gap = max(0, now_us() - left)
+    stages.add_idle(connection, claim.run, stage, gap)
+    step = _furthest(connection, claim.run) if stage == "train" else 0
+    where = f"continues from step {step}" if step else "starts again from the beginning"
+    says = f"{stages.NOUNS[stage]} {where}, {_span(gap)} after it was interrupted (attempt {number})."
+    stages.note(connection, claim.project, claim.run, says)
+
+
+def _furthest(connection: Connection, run_id: str) -> int:
+    """The step of the newest checkpoint."""
+    return connection.scalar(select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == run_id)) or 0
+
+
+def _span(microseconds: int) -> str:
+    seconds = round(microseconds / 1e6)
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 3600 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
@@ -123,6 +152,7 @@ def _begin(
     with work.writing() as connection:
         number = (connection.scalar(select(run.c.attempt).where(run.c.id == claim.run)) or 0) + 1
         folder = attempt_folder(work.settings.folder, claim.run, number, stage)
+        _tell_of_a_gap(connection, work, stage, number)
         connection.execute(update(run).where(run.c.id == claim.run).values(attempt=number))
         connection.execute(update(task).where(task.c.id == claim.task).values(attempts=task.c.attempts + 1))
         connection.execute(
@@ -199,32 +229,29 @@ def _leave(work: Work, launcher: Launcher, folder: AttemptFolder, number: int) -
     raise Fenced(work.claim.task)
 
 
-def _end_without_result(work: Work, number: int, outcome: str, folder: AttemptFolder) -> None:
-    """Close an attempt that brought no result, and count it if it gained no step."""
+def _end_without_result(work: Work, stage: str, number: int, outcome: str, folder: AttemptFolder) -> None:
+    """Close an attempt that brought no result at the time of its last sign, and count it if it gained no step."""
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
-        end_attempt(connection, work, number, outcome)
-        furthest = connection.scalar(
-            select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == claim.run)
-        )
+        end_attempt(connection, work, number, outcome, folder.last_sign())
+        furthest = _furthest(connection, claim.run)
         row = connection.execute(select(task.c.gained, task.c.fruitless).where(task.c.id == claim.task)).one()
-        gained = (furthest or 0) > row.gained
+        gained = furthest > row.gained
         fruitless = row.fruitless + 1 if outcome == "lost" and not gained else 0
         connection.execute(
             update(task)
             .where(task.c.id == claim.task)
-            .values(gained=max(furthest or 0, row.gained), fruitless=fruitless)
+            .values(gained=max(furthest, row.gained), fruitless=fruitless)
         )
         if outcome != "left off":
-            says = "was asked to end" if outcome == "interrupted" else "vanished"
-            stages.note(
-                connection,
-                claim.project,
-                claim.run,
-                f"The engine of attempt {number} {says}; going on from step {furthest or 0}.",
-                "warning",
-            )
+            why = "its process ended unexpectedly"
+            if work.closing.is_set():
+                why = "the server was shut down"
+            elif outcome == "interrupted":
+                why = "its process was told to stop"
+            says = f"{stages.NOUNS[stage]} was interrupted: {why}."
+            stages.note(connection, claim.project, claim.run, says, "warning")
     if fruitless >= work.settings.max_fruitless_attempts:
         raise Problem("engine_crashed", detail=_last_words(folder), tries=fruitless)
 
