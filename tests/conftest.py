@@ -19,6 +19,8 @@ def _nobodys_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         for name in list(os.environ):
             if name.startswith("TUNERY_") and not name.startswith("TUNERY_TEST_"):
                 patch.delenv(name)
+        # An engine that waits costs seconds of the processor; the tests of it turn it on.
+        patch.setenv("TUNERY_STANDBY_ENGINES", "0")
         patch.setenv("TUNERY_CONFIG", str(tmp_path_factory.mktemp("nobody") / "client.json"))
         yield
 

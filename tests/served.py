@@ -27,6 +27,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "TUNERY_CONFIG": str(folder / "client.json"),
         "TUNERY_DATA": str(folder / "data"),
         "TUNERY_ENGINE_COMMAND": json.dumps(FAKE_ENGINE),
+        "TUNERY_STANDBY_ENGINES": "0",
     }
     return {**clean, **own, **more}
 

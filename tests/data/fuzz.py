@@ -34,8 +34,11 @@ def main(library: str, seed: int, rows: int) -> None:
         taken = readers[name].read(Block(1, held, array("I", (0, len(raw))), (0, 1), 0))
         if not taken.left:
             assert (taken.text[:-1], taken.characters) == careful(name, raw), (name, raw)
-            native.hash_rows(Lines(taken.text, taken.ends))
+            assert native.hash_rows(Lines(taken.text, taken.ends)) == taken.hashes
             short += 1
+        native.part_hashes(raw[len(raw) % 8 :], draw.randrange(1, 9))
+        native.count_repeats(raw[len(raw) % 8 :])
+        native.full_frames(array("I", sorted(raw)), draw.randrange(300), draw.randrange(300))
         native.split_lines(held)
         native.split_elements(held, draw.randrange(len(raw) + 1), draw.choice([30, 1 << 20]))
         native.split_elements(raw + b", " + raw + b",{", 0, 1 << 20)

@@ -24,8 +24,8 @@ def test_mangled_rows_never_touch_foreign_memory(tmp_path: Path) -> None:
     assert compile_rows(ROOT / SOURCE, library, *watching) == ""
     found = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = {
-        **os.environ, "LD_PRELOAD": found.stdout.strip(), "PYTHONMALLOC": "malloc", "PYTHONPATH": str(ROOT),
-        "ASAN_OPTIONS": "detect_leaks=0",
+        **os.environ, "LD_PRELOAD": found.stdout.strip(), "PYTHONMALLOC": "malloc",
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "ASAN_OPTIONS": "detect_leaks=0",
     }  # fmt: skip
     command = [sys.executable, "-m", "tests.data.fuzz", str(library), "3", "5000"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
@@ -45,7 +45,7 @@ def test_what_is_in_the_way_of_compiling_is_said(tmp_path: Path, monkeypatch: py
 
 def test_without_it_rows_are_read_carefully_and_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def verdict() -> str:
-        return next(one.verdict for one in examine() if one.what == "Reading of data")
+        return next(one.verdict for one in examine() if one.what == "Data reader")
 
     assert quick_reader(QUICK) is not None
     assert verdict() == "good"
@@ -60,13 +60,15 @@ def test_nonsense_from_python_is_refused_and_not_followed() -> None:
     plan = QuickReader(QUICK)._plan
     for places in ((0, 9), (3, 2), (2**32 - 1, 2**32 - 1)):
         with pytest.raises(ValueError, match="outside"):
-            compiled.read_rows(plan, b"{}", array("I", places))
+            compiled.read_rows(plan, b"{}", array("I", places), 1)
     for ends in ((9,), (2, 1)):
         with pytest.raises(ValueError, match="outside"):
             compiled.hash_rows(b"ab", array("I", ends), 1)
     for wrong in (plan[:-1], (*plan[:-1], 7), ((("text", 1),), *plan[1:]), (((b"text", 99),), *plan[1:]),
                   (((b"a", 0),) * 40, *plan[1:]), (*plan[:6], (b"",), *plan[7:])):  # fmt: skip
         with pytest.raises((TypeError, ValueError, IndexError, SystemError)):
-            compiled.read_rows(wrong, b"{}", array("I", (0, 2)))
+            compiled.read_rows(wrong, b"{}", array("I", (0, 2)), 1)
+    with pytest.raises(ValueError, match="a part"):
+        compiled.part_hashes(bytes(8), 0)
     with pytest.raises(ValueError, match="at once"):
         compiled.split_elements(b"{}", 3, 10)

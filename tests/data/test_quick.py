@@ -3,6 +3,8 @@
 import json
 import random
 import sys
+from array import array
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.data.mangle import BITS, LAYOUTS, PLAIN, careful, mangled, rows_alike, short
+from tests.data.mangle import BITS, LAYOUTS, PLAIN, careful, mangled, rows_alike, short, taken_of
 from tunery.data import native
 from tunery.data.check import check_file
 from tunery.data.content import Lines
 from tunery.data.formats.point import FORMATS, quick_of
 from tunery.data.reader import read_blocks, read_records
 from tunery.data.repeats import Repeats
-from tunery.schemas.dataset import CheckReport
+from tunery.data.rows import Text, encode_row
+from tunery.schemas.check import CheckReport
 
 QUICK = [name for name, format in FORMATS.all() if quick_of(format)]
 
@@ -247,6 +250,54 @@ def test_elements_are_told_apart_by_compiled_code() -> None:
     assert [record.value for record in found] == rows
     assert [record.row for record in found] == list(range(1, 3001))
     assert all(content[record.offset :].startswith(record.raw) for record in found)
+
+
+def test_rows_that_grow_find_room() -> None:
+    """Short turns take more bytes in canonical form than in their file."""
+    talk = [{"from": "human" if number % 2 == 0 else "gpt", "value": "x"} for number in range(250)]
+    raws = [orjson.dumps({"conversations": talk}), orjson.dumps({"conversations": talk[:2]})] * 300
+    taken = taken_of("sharegpt", raws)
+    assert len(taken.text) > 1.5 * sum(map(len, raws))
+    assert list(Lines(taken.text, taken.ends)) == [
+        form[0] for raw in raws if (form := careful("sharegpt", raw))
+    ]
+
+
+def test_rows_are_told_apart_alike_on_both_ways() -> None:
+    """A file may give the same row once plainly and once oddly spelled."""
+    texts = [f"{number}" + "." * (number % 300) for number in range(1000)]
+    plain = taken_of("corpus", [orjson.dumps({"text": text}) for text in texts])
+    assert plain.left == 0
+    assert plain.hashes == native.hash_rows(Lines.of([encode_row(Text(text)) for text in texts]))
+    assert len(set(memoryview(plain.hashes).cast("Q"))) == len(texts)
+
+
+HASHES = st.lists(st.sampled_from([0, 1, 1024, 2**63, 2**64 - 1]) | st.integers(0, 2**64 - 1))
+
+
+@given(HASHES)
+def test_hashes_are_parted_and_counted_alike(values: list[int]) -> None:
+    hashes = array("Q", values).tobytes()
+
+    def found() -> tuple[Any, ...]:
+        parted, sizes = native.part_hashes(hashes, 8)
+        return parted, list(sizes), native.count_repeats(hashes)
+
+    compiled = found()
+    assert sorted(memoryview(compiled[0]).cast("Q")) == sorted(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "COMPILED", None)
+        assert found() == compiled
+
+
+@given(st.lists(st.integers(1, 900)), st.integers(1, 700))
+def test_frames_are_closed_alike(sizes: list[int], full: int) -> None:
+    ends = array("I", accumulate(sizes))
+    compiled = list(native.full_frames(ends, full, 500))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "COMPILED", None)
+        assert list(native.full_frames(ends, full, 500)) == compiled
+    assert (not compiled) == (sum(sizes) < full)
 
 
 def test_repeats_are_counted_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:

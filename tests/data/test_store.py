@@ -160,11 +160,13 @@ def test_a_file_is_taken_whole(blobs: LocalBlobs, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_disk_that_fills_up_leaves_nothing(
+def test_a_disk_that_fills_up_leaves_nothing_half_made(
     blobs: LocalBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(blobs, some_rows(100, seed=5))
+    version = keep(blobs, some_rows(100))
     before = stored(blobs)
+    for digest in before:
+        blobs.collect(digest, 0)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     real = os.fsync
@@ -184,9 +186,31 @@ def test_a_disk_that_fills_up_leaves_nothing(
         if outcome == "kept":
             break
         assert outcome == "disk_full"
-        assert stored(blobs) == before
+        assert stored(blobs) <= before - {version}
+        assert all(
+            hashlib.sha256(blobs.local_path(one).read_bytes()).hexdigest() == one for one in stored(blobs)
+        )
         assert list(scratch.iterdir()) == []
-    assert 10 < lucky < 99
+    assert 5 < lucky < 99
+    assert stored(blobs) == before
+
+
+def test_a_failed_import_takes_nothing_from_another(
+    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = some_rows(100)
+
+    def overtaken(content: bytes) -> str:
+        """The other one finds the first one's shard, and finishes; then the first one fails."""
+        monkeypatch.undo()
+        versions.append(keep(blobs, rows))
+        raise Problem("disk_full", path="blobs")
+
+    versions: list[str] = []
+    monkeypatch.setattr(blobs, "put_bytes", overtaken)
+    with pytest.raises(Problem):
+        keep(blobs, rows)
+    assert list(VersionReader(blobs, versions[0])) == rows
 
 
 def attempt(blobs: LocalBlobs, scratch: Path) -> str:
@@ -216,8 +240,9 @@ def test_blobs(blobs: LocalBlobs, tmp_path: Path) -> None:
     with blobs.open(digest) as file:
         assert file.read() == content
     assert stored(blobs) == {digest}
-    blobs.delete(digest)
-    blobs.delete(digest)
+    assert blobs.collect(digest, 3600) is None
+    assert blobs.collect(digest, 0) == len(content)
+    assert blobs.collect(digest, 0) is None
     assert not blobs.exists(digest)
     for missing in (digest, "../../etc/passwd", "A" * 64, "", "g" * 64):
         with pytest.raises(FileNotFoundError):

@@ -47,6 +47,7 @@ class Whole:
                 "TUNERY_HEARTBEAT_SECONDS": "0.5",
                 "TUNERY_LEASE_SECONDS": "2",
                 "TUNERY_ENGINE_THREADS": "1",
+                "TUNERY_STANDBY_ENGINES": "0",
                 **self.settings,
             },
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ from tunery.core.clock import now_us
 from tunery.data.rows import Conversation, Message, Row, characters, encode_row
 from tunery.data.store import VersionReader, VersionWriter
 from tunery.db.tables import job, run
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 
 def blobs_in(folder: Path) -> BlobStore:

@@ -26,6 +26,7 @@ def house(tmp_path: Path, database_url: str) -> Iterator[House]:
         engine_command=FAKE_ENGINE,
         heartbeat_seconds=0.3,
         lease_seconds=1.5,
+        standby_engines=0,
     )
     made = House(tmp_path, settings)
     made.import_rows("rows", alpaca(tmp_path / "rows.jsonl", 120))

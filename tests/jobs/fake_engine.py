@@ -1,5 +1,6 @@
 """An engine that only counts: enough to test everything that happens around one.
 
+Given `-` for a folder, it waits to be told one.
 An evaluation takes a step's time for each of `evaluate.max_rows` rows, which the base gets wrong and the tuned right.
 Step n has the loss 1 / n. It checkpoints every fifth step and goes on from the furthest it is given.
 `settings.max_steps` says how many steps there are; a base model named `crash` ends it at once.
@@ -13,13 +14,16 @@ from pathlib import Path
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import now_us
+from tunery.core.standby import WAIT, Told, speak_into
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluatedRow, EvaluationResult, Score, TrainResult
 
 STEP_SECONDS = 0.02
 
 
 def main() -> None:
-    folder = AttemptFolder(Path(sys.argv[1]))
+    folder = AttemptFolder(Path(sys.argv[1]) if sys.argv[1] != WAIT else Told().folder())
+    if sys.argv[1] == WAIT:
+        speak_into(folder.log)
     spec = EngineSpec.model_validate(folder.read_spec())
     inputs = EngineInput.model_validate(folder.read_attempt())
     if inputs.kind == "evaluate":

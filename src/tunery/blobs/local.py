@@ -83,10 +83,6 @@ class LocalBlobs:
                 return False
         return True
 
-    def delete(self, digest: str) -> None:
-        """Forget a blob; harmless when it isn't there."""
-        self._path(digest).unlink(missing_ok=True)
-
     def stored(self) -> Iterator[str]:
         """Every blob's SHA-256, in no order."""
         for path in (self.folder / "sha256").glob("??/*"):

@@ -36,10 +36,6 @@ class BlobStore(Protocol):
         """Whether a blob is there; if so it counts as put just now, so that `collect` leaves it alone."""
         ...
 
-    def delete(self, digest: str) -> None:
-        """Forget a blob; harmless when it isn't there."""
-        ...
-
     def stored(self) -> Iterator[str]:
         """Every blob's SHA-256, in no order."""
         ...

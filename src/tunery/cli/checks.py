@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from tunery.core.errors import Problem
+from tunery.core.files import read_json
+from tunery.core.folder import DataFolder
+from tunery.core.memory import available_bytes, resident_bytes
+from tunery.core.process import ProcessIdentity
 from tunery.core.settings import ServerSettings
 from tunery.data import native
+from tunery.schemas.standby import StandbyReport
 from tunery.sdk.client import Client
 
 Verdict = Literal["good", "notice", "bad"]
@@ -49,6 +54,7 @@ def examine() -> list[Finding]:
         _memory(),
         _data_folder(settings.folder),
         _disk(settings.folder),
+        _standby(settings),
         *_database(settings),
         *_server(settings),
     ]
@@ -121,6 +127,32 @@ def _memory() -> Finding:
     enough = total >= _ENOUGH_MEMORY
     cure = "" if enough else "Train small models with LoRA and a short max_sequence_length."
     return Finding("Memory", "good" if enough else "notice", f"{total / _GIB:.1f} GiB", cure)
+
+
+def _standby(settings: ServerSettings) -> Finding:
+    """Whether a run would begin at once, on an engine that waits."""
+    what, path = "Standby engine", DataFolder(settings.folder).standby
+    if settings.standby_engines == 0:
+        return Finding(what, "good", "off; a run's first step comes some seconds later")
+    if not path.exists():
+        return Finding(what, "good", "none; a worker starts one when it has nothing to train")
+    report = StandbyReport.model_validate(read_json(path))
+    alive = [one for one in (ProcessIdentity(**found) for found in report.processes) if one.alive()]  # pyright: ignore[reportArgumentType]
+    if alive:
+        sizes = ", ".join(f"process {one.pid}, {resident_bytes(one.pid) / 2**20:.0f} MB" for one in alive)
+        return Finding(what, "good", f"waiting ({sizes})")
+    if report.why_none == "memory":
+        return Finding(
+            what,
+            "notice",
+            f"none: memory is scarce ({available_bytes() / _GIB:.1f} GiB free)",
+            "Runs begin some seconds later; nothing needs to be done. Free memory if you want them sooner.",
+        )
+    if report.why_none == "failed":
+        return Finding(
+            what, "notice", "none: the last one ended by itself", "See logs/worker.log in the data folder."
+        )
+    return Finding(what, "good", "none; a worker starts one when it has nothing to train")
 
 
 def _data_folder(folder: Path) -> Finding:

@@ -3,9 +3,7 @@
 It knows attempt folders and launchers, neither specs nor data.
 """
 
-import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from tunery.cli.progress import training_view
 from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
 from tunery.core.settings import ServerSettings
-from tunery.launch.point import Launcher
+from tunery.launch.point import Launcher, engine_call
 
 _POLL = 0.1
 
@@ -44,15 +42,12 @@ def _interrupts() -> Iterator[Asked]:
             signal.signal(number, handler)
 
 
-def run_engine(launcher: Launcher, folder: AttemptFolder, threads: int) -> tuple[dict[str, Any] | None, bool]:
+def run_engine(launcher: Launcher, folder: AttemptFolder) -> tuple[dict[str, Any] | None, bool]:
     """Start an engine on a prepared folder and show what it does; returns (its result, whether it was interrupted).
 
     No result: it ended, by itself or by force, before it could write one.
     """
-    command = ServerSettings().engine_command or [sys.executable, "-m", "tunery.engine"]
-    environment = dict(os.environ)
-    if threads:
-        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command, environment = engine_call(ServerSettings())
     with _interrupts() as asked:
         launcher.start([*command, str(folder.path)], folder, environment)
         try:

@@ -197,9 +197,10 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
         validation=data.validation,
         resume_from=[str(path) for path in folder.checkpoints()],
         threads=threads,
+        tokens=str((folder.data / "tokens").absolute()),
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, interrupted = run_engine(launcher, attempt, threads)
+    result, interrupted = run_engine(launcher, attempt)
     if result is None and interrupted:
         note(
             f"Stopped without saving. Continue from the newest checkpoint with `tunery train --resume {folder.path}`."
@@ -234,7 +235,7 @@ def _evaluate(
         threads=run.resources.threads or ServerSettings().engine_threads,
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
-    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt, inputs.threads)
+    result, interrupted = run_engine(LAUNCHERS.load(run.resources.launcher), attempt)
     if result is None and interrupted:
         raise KeyboardInterrupt
     if result is None:

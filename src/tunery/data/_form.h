@@ -3,8 +3,6 @@
 #ifndef TUNERY_FORM_H
 #define TUNERY_FORM_H
 
-#include <stdlib.h>
-
 #include "_json.h"
 
 #define MOST_FIELDS 24 /* in a plan */
@@ -198,18 +196,15 @@ static bool in_order(const Plan *plan, const Row *row, bool after_system)
 
 typedef struct {
     uint8_t *start, *at, *end;
+    size_t lacks; /* so much room was asked for in vain */
 } Out;
 
-static bool make_room(Out *out, size_t size)
+static bool has_room(Out *out, size_t size)
 {
-    if ((size_t)(out->end - out->at) >= size)
-        return true;
-    size_t used = (size_t)(out->at - out->start), room = 2 * (size_t)(out->end - out->start) + size;
-    uint8_t *start = realloc(out->start, room);
-    if (!start)
-        return false;
-    *out = (Out){start, start + used, start + room};
-    return true;
+    bool enough = (size_t)(out->end - out->at) >= size;
+    if (!enough)
+        out->lacks = size;
+    return enough;
 }
 
 static inline void put(Out *out, Bytes bytes)
@@ -276,9 +271,10 @@ static void put_turn(const Plan *plan, Out *out, int role, const Text *text, con
     put(out, plan->closing);
 }
 
-enum outcome { DONE, LEFT, NO_MEMORY };
+enum outcome { DONE, LEFT, NO_ROOM };
 
-/* Reads one row and writes its canonical form without a line feed. */
+/* Reads one row and writes its canonical form without a line feed; for that there is always room as well. Where there
+   is no room nothing was written. */
 static enum outcome take_row(const Plan *plan, Bytes raw, Row *row, Out *out, size_t *characters)
 {
     Reader r = {raw.at, raw.at + raw.size};
@@ -288,8 +284,8 @@ static enum outcome take_row(const Plan *plan, Bytes raw, Row *row, Out *out, si
         const Text *text = &row->texts[TEXT];
         if (blankness(text) != SAYS_SOMETHING)
             return LEFT;
-        if (!make_room(out, plan->head.size + text->raw.size + plan->tail.size + 1))
-            return NO_MEMORY;
+        if (!has_room(out, plan->head.size + text->raw.size + plan->tail.size + 1))
+            return NO_ROOM;
         put(out, plan->head);
         put_text(out, text);
         put(out, plan->tail);
@@ -304,8 +300,8 @@ static enum outcome take_row(const Plan *plan, Bytes raw, Row *row, Out *out, si
     size_t longest = plan->closing.size + plan->between.size + 2;
     for (int i = 0; i < ROLES; i++)
         longest += plan->opening[i].size;
-    if (!make_room(out, plan->head.size + plan->tail.size + raw.size + (row->n_turns + 1) * longest + 1))
-        return NO_MEMORY;
+    if (!has_room(out, plan->head.size + plan->tail.size + raw.size + (row->n_turns + 1) * longest + 1))
+        return NO_ROOM;
     put(out, plan->head);
     if (system != BLANK) {
         put_turn(plan, out, plan->system, &row->texts[SYSTEM], NULL);

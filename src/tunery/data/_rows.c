@@ -9,9 +9,10 @@
 #include <Python.h>
 
 #include "_form.h"
+#include "_hash.h"
 
+#define VERSION 2 /* of what Python calls; native.py expects it */
 #define DEEPEST_ELEMENT 64
-#define ODD 0x9E3779B97F4A7C15u
 
 /* -- the plan */
 
@@ -82,31 +83,18 @@ static bool take_plan(PyObject *tuple, Plan *plan)
     }
     return true;
 }
-static inline void mix(uint64_t sums[4], const uint8_t *at)
+
+/* -- bytes that this module returns */
+
+static uint8_t *bytes_at(PyObject *bytes)
 {
-    for (int lane = 0; lane < 4; lane++) {
-        uint64_t bytes;
-        memcpy(&bytes, at + 8 * lane, 8);
-        sums[lane] = (sums[lane] ^ bytes) * ODD;
-        sums[lane] ^= sums[lane] >> 32;
-    }
+    return (uint8_t *)PyBytes_AsString(bytes);
 }
 
-/* For telling rows apart within one computation: four sums that don't wait for each other, then one of them. */
-static uint64_t hash(Bytes bytes, uint64_t key)
+/* Numbers that are filled in later. */
+static PyObject *room_for(size_t count, size_t size)
 {
-    uint64_t sums[4] = {key, key ^ ODD, ~key, key + ODD}, whole = bytes.size;
-    uint8_t rest[32] = {0};
-    size_t left = bytes.size % sizeof rest;
-    for (size_t i = 0; i + sizeof rest <= bytes.size; i += sizeof rest)
-        mix(sums, bytes.at + i);
-    memcpy(rest, bytes.at + bytes.size - left, left);
-    mix(sums, rest);
-    for (int lane = 0; lane < 4; lane++) {
-        whole = (whole ^ sums[lane]) * ODD;
-        whole ^= whole >> 29;
-    }
-    return whole;
+    return PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * size));
 }
 
 /* -- what Python calls */
@@ -116,31 +104,103 @@ static PyObject *hash_rows(PyObject *module, PyObject *args)
     PyObject *given = NULL;
     Py_buffer text, ends;
     unsigned long long key;
+    bool inside = true;
     (void)module;
     if (!PyArg_ParseTuple(args, "y*y*K", &text, &ends, &key))
         return NULL;
     size_t count = (size_t)ends.len / sizeof(uint32_t), start = 0;
-    uint64_t *hashes = malloc((count + 1) * sizeof *hashes);
-    bool good = hashes != NULL, inside = true;
-    if (good) {
+    if ((given = room_for(count, sizeof(uint64_t)))) {
+        uint64_t *hashes = (uint64_t *)bytes_at(given);
+        Secrets secrets = secrets_of(key);
         Py_BEGIN_ALLOW_THREADS
         for (size_t i = 0; i < count && inside; i++) {
             size_t end = ((const uint32_t *)ends.buf)[i];
             inside = start <= end && end <= (size_t)text.len;
             if (inside)
-                hashes[i] = hash((Bytes){(const uint8_t *)text.buf + start, end - start}, key);
+                hashes[i] = hash((Bytes){(const uint8_t *)text.buf + start, end - start}, &secrets);
             start = end;
         }
         Py_END_ALLOW_THREADS
     }
-    if (!good)
-        PyErr_NoMemory();
-    else if (!inside)
+    if (!inside) {
+        Py_CLEAR(given);
         PyErr_SetString(PyExc_ValueError, "a row lies outside its bytes");
-    else
-        given = Py_BuildValue("y#", hashes, (Py_ssize_t)(count * sizeof *hashes));
-    free(hashes);
+    }
     PyBuffer_Release(&text);
+    PyBuffer_Release(&ends);
+    return given;
+}
+
+static PyObject *count_repeats(PyObject *module, PyObject *args)
+{
+    Py_buffer hashes;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*", &hashes))
+        return NULL;
+    size_t count = (size_t)hashes.len / sizeof(uint64_t), repeats = 0;
+    uint64_t *seen = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    repeats = repeats_among(hashes.buf, count, &seen);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&hashes);
+    if (!seen)
+        return PyErr_NoMemory();
+    free(seen);
+    return PyLong_FromSize_t(repeats);
+}
+
+static PyObject *part_hashes(PyObject *module, PyObject *args)
+{
+    PyObject *parted, *sizes, *given = NULL;
+    Py_buffer hashes;
+    unsigned int parts;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*I", &hashes, &parts))
+        return NULL;
+    if (parts == 0) {
+        PyBuffer_Release(&hashes);
+        return PyErr_Format(PyExc_ValueError, "there must be a part");
+    }
+    size_t count = (size_t)hashes.len / sizeof(uint64_t);
+    size_t *at = calloc((size_t)parts + 1, sizeof *at);
+    parted = room_for(count, sizeof(uint64_t));
+    sizes = room_for(parts, sizeof(uint32_t));
+    if (!at)
+        PyErr_NoMemory();
+    else if (parted && sizes) {
+        uint64_t *to = (uint64_t *)bytes_at(parted);
+        uint32_t *counted = (uint32_t *)bytes_at(sizes);
+        Py_BEGIN_ALLOW_THREADS
+        part_by_remainder(hashes.buf, count, parts, to, counted, at);
+        Py_END_ALLOW_THREADS
+        given = Py_BuildValue("(OO)", parted, sizes);
+    }
+    free(at);
+    Py_XDECREF(parted);
+    Py_XDECREF(sizes);
+    PyBuffer_Release(&hashes);
+    return given;
+}
+
+static PyObject *full_frames(PyObject *module, PyObject *args)
+{
+    Py_buffer ends;
+    unsigned long long full, size;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*KK", &ends, &full, &size))
+        return NULL;
+    const uint32_t *at = ends.buf;
+    size_t count = (size_t)ends.len / sizeof *at, used = 0;
+    PyObject *given = room_for(count, sizeof *at);
+    if (given) {
+        uint32_t *found = (uint32_t *)bytes_at(given);
+        for (size_t i = 0; i < count; i++)
+            if (at[i] >= full) {
+                found[used++] = (uint32_t)i;
+                full = at[i] + size;
+            }
+        _PyBytes_Resize(&given, (Py_ssize_t)(used * sizeof *found));
+    }
     PyBuffer_Release(&ends);
     return given;
 }
@@ -283,31 +343,70 @@ static PyObject *split_elements(PyObject *module, PyObject *args)
     return give_spans(&spans, good, at, 0);
 }
 
+/* What `read_rows` returns, while it is being made. */
 typedef struct {
-    Out out;
+    PyObject *text, *ends, *hashes;
     Row *row;
-    uint32_t *ends;
-    size_t characters, left;
+    Out out;
+    size_t done, characters, left;
 } Reading;
 
-static bool read_all(const Plan *plan, Bytes data, const uint32_t *spans, size_t count, Reading *g)
+/* Asks for room as most rows need it: two turns each, and content as long as it came. */
+static bool begin_reading(Reading *g, const Plan *plan, size_t count, size_t bytes)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t start = spans[2 * i], end = spans[2 * i + 1];
-        enum outcome outcome = take_row(plan, (Bytes){data.at + start, end - start}, g->row, &g->out, &g->characters);
-        if (outcome == NO_MEMORY)
-            return false;
-        size_t now = (size_t)(g->out.at - g->out.start);
-        if (outcome == DONE) {
+    size_t turn = plan->closing.size + plan->between.size + plan->opening[plan->assistant].size;
+    size_t room = bytes + bytes / 8 + count * (plan->head.size + plan->tail.size + 2 * turn) + 4096;
+    if (!(g->text = room_for(room, 1)) || !(g->ends = room_for(count, sizeof(uint32_t))) ||
+        !(g->hashes = room_for(count, sizeof(uint64_t))))
+        return false;
+    g->out.start = g->out.at = bytes_at(g->text);
+    g->out.end = g->out.start + room;
+    if (!(g->row = malloc(sizeof *g->row)))
+        PyErr_NoMemory();
+    return g->row != NULL;
+}
+
+/* Gives the text as much room as the next row asked for, and as the bytes that follow may ask for. */
+static bool enlarge(Reading *g, size_t bytes)
+{
+    size_t used = (size_t)(g->out.at - g->out.start), room = 2 * used + g->out.lacks + bytes;
+    if (_PyBytes_Resize(&g->text, (Py_ssize_t)room) < 0)
+        return false;
+    g->out.start = bytes_at(g->text);
+    g->out.at = g->out.start + used;
+    g->out.end = g->out.start + room;
+    return true;
+}
+
+/* Reads rows until there are no more, or no room is left for one. */
+static void read_some(const Plan *plan, Bytes data, const uint32_t *places, size_t count, const Secrets *secrets,
+                      Reading *g)
+{
+    uint32_t *ends = (uint32_t *)bytes_at(g->ends);
+    uint64_t *hashes = (uint64_t *)bytes_at(g->hashes);
+    for (; g->done < count; g->done++) {
+        uint32_t start = places[2 * g->done], end = places[2 * g->done + 1];
+        uint8_t *before = g->out.at;
+        enum outcome outcome =
+            take_row(plan, (Bytes){data.at + start, end - start}, g->row, &g->out, &g->characters);
+        if (outcome == NO_ROOM)
+            return;
+        if (outcome == DONE)
             *g->out.at++ = '\n';
-            now++;
-        } else {
+        else
             g->left++;
-        }
-        if (now > UINT32_MAX)
-            return false;
-        g->ends[i] = (uint32_t)now;
+        hashes[g->done] = outcome == DONE ? hash((Bytes){before, (size_t)(g->out.at - before)}, secrets) : 0;
+        ends[g->done] = (uint32_t)(g->out.at - g->out.start);
     }
+}
+
+static bool inside(const uint32_t *places, size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++)
+        if (places[2 * i] > places[2 * i + 1] || places[2 * i + 1] > size) {
+            PyErr_SetString(PyExc_ValueError, "a row lies outside its bytes");
+            return false;
+        }
     return true;
 }
 
@@ -317,39 +416,30 @@ static PyObject *read_rows(PyObject *module, PyObject *args)
     Py_buffer data, spans;
     Plan plan;
     Reading g = {0};
+    unsigned long long key;
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!y*y*", &PyTuple_Type, &tuple, &data, &spans))
+    if (!PyArg_ParseTuple(args, "O!y*y*K", &PyTuple_Type, &tuple, &data, &spans, &key))
         return NULL;
-    size_t count = (size_t)spans.len / (2 * sizeof(uint32_t));
     const uint32_t *places = spans.buf;
-    bool good = take_plan(tuple, &plan);
-    for (size_t i = 0; good && i < count; i++)
-        if (places[2 * i] > places[2 * i + 1] || places[2 * i + 1] > (size_t)data.len) {
-            PyErr_SetString(PyExc_ValueError, "a row lies outside its bytes");
-            good = false;
-        }
-    if (good) {
-        size_t room = (size_t)data.len + (size_t)data.len / 4 + 4096;
-        g.out.start = g.out.at = malloc(room);
-        g.out.end = g.out.start ? g.out.start + room : NULL;
-        g.row = malloc(sizeof *g.row);
-        g.ends = malloc((count + 1) * sizeof *g.ends);
-        good = g.out.start && g.row && g.ends;
-        if (good) {
-            Py_BEGIN_ALLOW_THREADS
-            good = read_all(&plan, (Bytes){data.buf, (size_t)data.len}, places, count, &g);
-            Py_END_ALLOW_THREADS
-        }
-        if (good)
-            given = Py_BuildValue("(y#y#nn)", g.out.start, (Py_ssize_t)(g.out.at - g.out.start), g.ends,
-                                  (Py_ssize_t)(count * sizeof *g.ends), (Py_ssize_t)g.characters,
-                                  (Py_ssize_t)g.left);
-        else
-            PyErr_NoMemory();
+    size_t size = (size_t)data.len, count = (size_t)spans.len / (2 * sizeof *places);
+    bool good = take_plan(tuple, &plan) && inside(places, count, size) && begin_reading(&g, &plan, count, size);
+    Secrets secrets = secrets_of(key);
+    while (good && g.done < count) {
+        Py_BEGIN_ALLOW_THREADS
+        read_some(&plan, (Bytes){data.buf, size}, places, count, &secrets, &g);
+        Py_END_ALLOW_THREADS
+        good = g.done == count || enlarge(&g, size);
     }
-    free(g.out.start);
+    if (good && g.out.at - g.out.start > UINT32_MAX) {
+        PyErr_SetString(PyExc_ValueError, "too many bytes at once");
+        good = false;
+    }
+    if (good && _PyBytes_Resize(&g.text, g.out.at - g.out.start) == 0)
+        given = Py_BuildValue("(OOOnn)", g.text, g.ends, g.hashes, (Py_ssize_t)g.characters, (Py_ssize_t)g.left);
     free(g.row);
-    free(g.ends);
+    Py_XDECREF(g.text);
+    Py_XDECREF(g.ends);
+    Py_XDECREF(g.hashes);
     PyBuffer_Release(&data);
     PyBuffer_Release(&spans);
     return given;
@@ -360,10 +450,18 @@ static PyMethodDef methods[] = {
     {"split_lines", split_lines, METH_VARARGS, NULL},
     {"split_elements", split_elements, METH_VARARGS, NULL},
     {"hash_rows", hash_rows, METH_VARARGS, NULL},
+    {"part_hashes", part_hashes, METH_VARARGS, NULL},
+    {"count_repeats", count_repeats, METH_VARARGS, NULL},
+    {"full_frames", full_frames, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+static int add_version(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "VERSION", VERSION);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
 
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "_rows", .m_methods = methods, .m_slots = slots,

@@ -8,6 +8,9 @@ from typing import Any
 
 from typing_extensions import Buffer
 
+VERSION: int
+"""Of these functions."""
+
 def split_lines(data: Buffer) -> tuple[bytes, int, int]:
     """Places of the lines that aren't blank, without their line feeds; where the last, unfinished one starts; and how
     many lines stand before it."""
@@ -18,12 +21,24 @@ def split_elements(data: Buffer, at: int, longest: int) -> tuple[bytes, int, int
     Each of them has at most `longest` bytes, and a comma and another object follow it. The third number means nothing.
     """
 
-def read_rows(plan: tuple[Any, ...], data: Buffer, places: Buffer) -> tuple[bytes, bytes, int, int]:
+def read_rows(
+    plan: tuple[Any, ...], data: Buffer, places: Buffer, key: int
+) -> tuple[bytes, bytes, bytes, int, int]:
     """The plain ones among these rows, by a plan of `quick.py`.
 
     Gives their canonical forms, each with a line feed; where each row's ends in them (a row that is left has the end
-    of the row before); the characters of all; how many rows are left.
+    of the row before); the hash of each, as `hash_rows` gives it; the characters of all; how many rows are left.
     """
 
 def hash_rows(text: Buffer, ends: Buffer, key: int) -> bytes:
     """Of rows that end at these places, each with its line feed: signed 64 bits."""
+
+def part_hashes(hashes: Buffer, parts: int) -> tuple[bytes, bytes]:
+    """The same, those together that have the same remainder; and how many have each."""
+
+def count_repeats(hashes: Buffer) -> int:
+    """How many were there before."""
+
+def full_frames(ends: Buffer, full: int, size: int) -> bytes:
+    """The numbers of the rows that make a frame full: the first that ends at `full` or later, and so on `size` bytes
+    after each."""

@@ -30,7 +30,7 @@ from tunery.data.record import parse
 from tunery.data.repeats import Repeats
 from tunery.data.rows import Row, RowError, characters, decode_row, encode_row, images_of
 from tunery.data.unpack import read_file
-from tunery.schemas.dataset import CheckReport, Drawn, RowProblem
+from tunery.schemas.check import CheckReport, Drawn, RowProblem
 
 SHOWN = 100
 """So many problems stand in the report."""
@@ -225,7 +225,7 @@ class _Check:
         if taken.left:
             self._take_carefully(file, block, _one_by_one(taken), taken.characters)
         else:
-            self._accept(file, Lines(taken.text, taken.ends), taken.characters)
+            self._accept(file, Lines(taken.text, taken.ends), taken.characters, taken.hashes)
 
     def _take_carefully(self, file: str, block: Block, lines: list[bytes | None], size: int) -> None:
         """Read the rows that have no canonical form yet; those that get none are rejected."""
@@ -255,18 +255,18 @@ class _Check:
         except RowError as refusal:
             return refusal if self._names is None else self._names.explain(refusal)
 
-    def _accept(self, file: str, lines: Lines, size: int) -> None:
+    def _accept(self, file: str, lines: Lines, size: int, hashes: bytes | None = None) -> None:
         if not lines:
             return
         self.rows_accepted += len(lines)
         if stem(file).lower().endswith(".txt"):
             self.text_rows += len(lines)
             self.text_characters += size
-        self._beside.add(self._keep, lines, size)
+        self._beside.add(len(lines.text), self._keep, lines, size, hashes)
 
-    def _keep(self, lines: Lines, size: int) -> None:
+    def _keep(self, lines: Lines, size: int, hashes: bytes | None) -> None:
         """In the thread beside the one that reads."""
-        self._repeats.add(hash_rows(lines))
+        self._repeats.add(hash_rows(lines) if hashes is None else hashes)
         if self._draw is not None:
             self._draw.add(lines)
         else:

@@ -2,17 +2,20 @@
 
 import secrets
 from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TypeAlias
 
-from tunery.data.content import Lines
+from tunery.data.content import Ends, Lines
 
+_VERSION = 2
 COMPILED: ModuleType | None
-"""None where Tunery was installed without a C compiler."""
+"""None where Tunery was installed without a C compiler, or wasn't installed again after its code changed."""
 try:
     from tunery.data import _rows
 
-    COMPILED = _rows
+    COMPILED = _rows if getattr(_rows, "VERSION", 1) == _VERSION else None
 except ImportError:
     COMPILED = None
 
@@ -56,3 +59,34 @@ def hash_rows(lines: Lines) -> bytes:
     if COMPILED is not None:
         return COMPILED.hash_rows(lines.text, lines.ends, KEY)
     return array("q", map(hash, lines)).tobytes()
+
+
+def part_hashes(hashes: bytes | bytearray, parts: int) -> tuple[bytes, "array[int]"]:
+    """The same hashes, those together that have the same remainder; and how many have each."""
+    if COMPILED is not None:
+        parted, sizes = COMPILED.part_hashes(hashes, parts)
+        return parted, array("I", sizes)
+    split = [array("Q") for _ in range(parts)]
+    for value in memoryview(hashes).cast("Q"):
+        split[value % parts].append(value)
+    return b"".join(split), array("I", map(len, split))
+
+
+def count_repeats(hashes: bytes | bytearray) -> int:
+    """How many of the hashes were there before."""
+    if COMPILED is not None:
+        return COMPILED.count_repeats(hashes)
+    held = memoryview(hashes).cast("Q")
+    return len(held) - len(set(held))
+
+
+def full_frames(ends: Ends, full: int, size: int) -> Sequence[int]:
+    """The numbers of the rows that make a frame full: the first that ends at `full` or later, and so on `size` bytes
+    after each."""
+    if COMPILED is not None:
+        return memoryview(COMPILED.full_frames(ends, full, size)).cast("I")
+    found: list[int] = []
+    while (number := bisect_left(ends, full, found[-1] + 1 if found else 0)) < len(ends):
+        found.append(number)
+        full = ends[number] + size
+    return found

@@ -40,6 +40,8 @@ class Taken(NamedTuple):
     """Their canonical forms, each with a line feed."""
     ends: memoryview
     """Where each row's form ends in `text`; a row that is left ends where the one before it does."""
+    hashes: bytes
+    """As `native.hash_rows` gives them; of rows that are left they mean nothing."""
     characters: int
     left: int
     """So many rows must be read carefully."""
@@ -54,8 +56,10 @@ class QuickReader:
     def read(self, block: Block) -> Taken:
         """The plain rows of a block."""
         assert native.COMPILED is not None
-        text, ends, characters, left = native.COMPILED.read_rows(self._plan, block.data, block.places)
-        return Taken(text, memoryview(ends).cast("I"), characters, left)
+        text, ends, hashes, characters, left = native.COMPILED.read_rows(
+            self._plan, block.data, block.places, native.KEY
+        )
+        return Taken(text, memoryview(ends).cast("I"), hashes, characters, left)
 
 
 def quick_reader(quick: Quick | None) -> QuickReader | None:

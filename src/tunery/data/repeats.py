@@ -5,11 +5,13 @@ one is about three in a million. Beyond a number of rows the hashes wait in a te
 """
 
 import tempfile
-from array import array
 from typing import IO
+
+from tunery.data.native import count_repeats, part_hashes
 
 HELD = 1 << 19
 """So many hashes are held before they go to the file."""
+_HASH_BYTES = 8
 _PARTS = 1024
 
 
@@ -17,7 +19,7 @@ class Repeats:
     """Add rows, then `count`, then `close`."""
 
     def __init__(self) -> None:
-        self._held = array("q")
+        self._held = bytearray()
         self._file: IO[bytes] | None = None
         self._extents: list[list[tuple[int, int]]] = [[] for _ in range(_PARTS)]
 
@@ -28,33 +30,33 @@ class Repeats:
 
     def add(self, hashes: bytes) -> None:
         """Note rows by their hashes, 64 bits each."""
-        self._held.frombytes(hashes)
-        if len(self._held) >= HELD:
+        self._held += hashes
+        if len(self._held) >= HELD * _HASH_BYTES:
             self._spill()
 
     def count(self) -> int:
         """How many of the rows repeat an earlier one."""
         if self._file is None:
-            return len(self._held) - len(set(self._held))
+            return count_repeats(self._held)
         self._spill()
-        return sum(len(part) - len(set(part)) for part in map(self._part, range(_PARTS)))
+        return sum(count_repeats(self._part(number)) for number in range(_PARTS))
 
     def _spill(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="tunery-repeats-")  # noqa: SIM115 - `close` closes it
-        parts = [array("q") for _ in range(_PARTS)]
-        for value in self._held:
-            parts[value & (_PARTS - 1)].append(value)
-        for number, part in enumerate(parts):
-            if part:
-                self._extents[number].append((self._file.tell(), len(part) * part.itemsize))
-                part.tofile(self._file)
-        self._held = array("q")
+        parted, counts = part_hashes(self._held, _PARTS)
+        begin = self._file.tell()
+        for extents, count in zip(self._extents, counts, strict=True):
+            if count:
+                extents.append((begin, count * _HASH_BYTES))
+            begin += count * _HASH_BYTES
+        self._file.write(parted)
+        self._held = bytearray()
 
-    def _part(self, number: int) -> "array[int]":
+    def _part(self, number: int) -> bytearray:
         assert self._file is not None
-        values = array("q")
+        values = bytearray()
         for offset, size in self._extents[number]:
             self._file.seek(offset)
-            values.frombytes(self._file.read(size))
+            values += self._file.read(size)
         return values

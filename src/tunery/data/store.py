@@ -14,8 +14,9 @@ import hashlib
 import os
 import tempfile
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -28,14 +29,17 @@ from tunery.blobs.point import BlobStore
 from tunery.core.errors import Problem
 from tunery.core.files import is_disk_full
 from tunery.data.content import Content, Lines, Part
+from tunery.data.native import full_frames
 from tunery.data.pipeline import Beside
 from tunery.data.rows import Row, decode_row, images_of
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 FRAME_BYTES = 16 << 10
 """A frame is closed by the row that reaches this."""
-_SYNC_BYTES = 16 << 20
+_SYNC_BYTES = 8 << 20
 """So much is written before the disk is asked to keep it, so that little is left to wait for in the end."""
+_AT_ONCE = 4
+"""Blobs that are put at the same time."""
 _MOST_OPEN = 64
 """Shards that are held open while rows are picked."""
 
@@ -75,7 +79,9 @@ class VersionWriter:
     def __init__(self, blobs: BlobStore, *, scratch: Path | None = None) -> None:
         self._blobs = blobs
         self._folder = tempfile.TemporaryDirectory(prefix="tunery-rows-", dir=scratch)
+        self._writing = Beside()
         self._syncing = Beside()
+        """Gets its jobs from the thread that writes, which doesn't wait for the disk."""
         self._content = Content()
         self._file: BinaryIO | None = None
         self._files: list[BinaryIO] = []
@@ -98,6 +104,7 @@ class VersionWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._writing.close()
         self._syncing.close()
         for file in self._files:
             # What can't be flushed is thrown away with the folder.
@@ -128,70 +135,58 @@ class VersionWriter:
                 path.write_bytes(content)
 
     def finish(self, content_hash: str, format: str, row_kind: RowKind) -> str:
-        """Put everything into the blob store, the manifest last; returns the manifest's digest."""
+        """Put everything into the blob store, the manifest last; returns the manifest's digest.
+
+        Where that fails, the blobs that are there already stay for the garbage collection: another import may have
+        found them meanwhile, and rely on them.
+        """
         with _or_full(self._folder.name):
             for part in self._content.finish():
                 self._write(part)
+            self._writing.finish()
             self._syncing.finish()
         assert self._file is None, "parts must end with the one that closes the last piece"
-        kept: list[str] = []
-        try:
-            images = self._put_images(kept)
-            for number, (shard, index) in enumerate(self._shards):
-                self._put_shard(number, shard, index, kept)
-            manifest = Manifest(
-                v=1,
-                format=format,
-                row_kind=row_kind,
-                rows=self._rows,
-                characters=self._characters,
-                content_hash=content_hash,
-                shards=[shard for shard, _ in self._shards],
-                images=images,
-            )
-            return self._put_bytes(msgspec.json.encode(manifest), kept)
-        except BaseException:
-            for digest in kept:
-                self._blobs.delete(digest)
-            raise
+        images = sorted(self._images)
+        # Blobs that are put at the same time wait for the disk together.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(self._put_image, images):
+                pass
+            for _ in pool.map(self._put_shard, range(len(self._shards))):
+                pass
+        manifest = Manifest(
+            v=1,
+            format=format,
+            row_kind=row_kind,
+            rows=self._rows,
+            characters=self._characters,
+            content_hash=content_hash,
+            shards=[shard for shard, _ in self._shards],
+            images=self._blobs.put_bytes(b"".join(map(bytes.fromhex, images))) if images else None,
+        )
+        return self._blobs.put_bytes(msgspec.json.encode(manifest))
 
-    def _put_images(self, kept: list[str]) -> str | None:
-        """The images that rows show. Those of rows that come from another version are there already."""
-        for digest in sorted(self._images):
-            if not self._blobs.renew(digest):
-                kept.append(digest)
-                self._blobs.put_file(self._image_path(digest))
-        if not self._images:
-            return None
-        return self._put_bytes(b"".join(map(bytes.fromhex, sorted(self._images))), kept)
-
-    def _put_shard(self, number: int, shard: Shard, index: bytes, kept: list[str]) -> None:
-        if not self._blobs.renew(shard.digest):
-            kept.append(shard.digest)
-            self._blobs.take_file(self._path(number), shard.digest)
-        self._put_bytes(index, kept)
-
-    def _put_bytes(self, content: bytes, kept: list[str]) -> str:
-        """Put bytes, noting in `kept` what wasn't there before."""
-        digest = hashlib.sha256(content).hexdigest()
+    def _put_image(self, digest: str) -> None:
+        """One that rows show. Those of rows that come from another version are there already."""
         if not self._blobs.renew(digest):
-            kept.append(digest)
-            self._blobs.put_bytes(content)
-        return digest
+            self._blobs.put_file(self._image_path(digest))
+
+    def _put_shard(self, number: int) -> None:
+        shard, index = self._shards[number]
+        self._blobs.take_file(self._path(number), shard.digest)
+        self._blobs.put_bytes(index)
 
     def _write(self, part: Part) -> None:
         if part:
             if self._file is None:
                 self._file = self._path(len(self._shards)).open("wb")
                 self._files.append(self._file)
-            self._file.write(part.text)
+            self._writing.add(len(part.text), _write, self._file, part.text)
             if self._may_show_images:
                 self._note_images(part)
             self._note_frames(part)
             if self._size - self._synced >= _SYNC_BYTES:
                 self._synced = self._size
-                self._file.flush()
-                self._syncing.add(os.fsync, self._file.fileno())
+                self._writing.add(0, self._syncing.add, 0, _sync, self._file)
         if part.piece is not None:
             self._close_shard(part.piece)
 
@@ -204,10 +199,7 @@ class VersionWriter:
         """Close the frames that are full with these rows."""
         begin, rows = self._frame
         taken = 0
-        while True:
-            last = bisect_left(part.ends, begin + FRAME_BYTES - self._size, taken)
-            if last == len(part):
-                break
+        for last in full_frames(part.ends, begin + FRAME_BYTES - self._size, FRAME_BYTES):
             end = self._size + part.ends[last]
             self._frames.append((begin, end - begin, rows + last + 1 - taken))
             begin, rows, taken = end, 0, last + 1
@@ -226,7 +218,7 @@ class VersionWriter:
         self._size = self._synced = 0
         self._frames, self._frame = [], (0, 0)
         if file is not None:
-            self._syncing.add(_sync, file)
+            self._writing.add(0, self._syncing.add, 0, _close, file)
 
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number:06d}"
@@ -340,10 +332,18 @@ class _Index(NamedTuple):
         return shard.read(self.places[at + 1] - self.places[at]).split(b"\n")[:-1]
 
 
+def _write(file: BinaryIO, text: bytes) -> None:
+    file.write(text)
+
+
 def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _close(file: BinaryIO) -> None:
     with file:
-        file.flush()
-        os.fsync(file.fileno())
+        _sync(file)
 
 
 @contextmanager

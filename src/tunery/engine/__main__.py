@@ -1,5 +1,6 @@
 """`python -m tunery.engine ATTEMPT_DIR`: does what the folder says and leaves result.json as its last word.
 
+With `-` for the folder it imports everything and waits on standard input to be told one.
 Ends with 0 when it did as asked (a pause or a cancel included), with 1 when result.json holds an error.
 """
 
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
-from tunery.engine import machine
+from tunery.core.standby import WAIT, Told, speak_into
+from tunery.engine import machine, warm
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.outcome import as_problem
@@ -37,9 +39,7 @@ def main(path: str) -> int:
         )
         folder.write_result(TrainResult(status="failed", error=problem.as_dict()).model_dump())
         return 1
-    machine.limit_threads(given.threads)
-    machine.keep_freed_memory()
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    _set_up(given.threads)
     events = Events(folder, given.attempt)
     try:
         folder.reserve()
@@ -54,10 +54,27 @@ def main(path: str) -> int:
     return 0 if result.error is None else 1
 
 
+def stand_by() -> int:
+    """Get ready for any attempt, wait to be told which, and work on it."""
+    told = Told()
+    _set_up(0)
+    warm.up()
+    folder = told.folder()
+    speak_into(AttemptFolder(folder).log)
+    return main(str(folder))
+
+
+def _set_up(threads: int) -> None:
+    """What libraries are told before they are imported. Threads can be told again."""
+    warm.hold_threads(machine.limit_threads(threads))
+    machine.keep_freed_memory()
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+
+
 def _work(
     folder: AttemptFolder, spec: EngineSpec, given: EngineInput, events: Events, control: Control
 ) -> TrainResult | EvaluationResult:
-    """torch is imported here, after threads and allocator are set."""
+    """torch is imported here at the latest, after threads and allocator are set."""
     if given.kind == "evaluate":
         from tunery.engine.evaluate import evaluate
 
@@ -76,4 +93,4 @@ def _failed(given: EngineInput, problem: Problem, step: int) -> TrainResult | Ev
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m tunery.engine ATTEMPT_DIR")
-    sys.exit(main(sys.argv[1]))
+    sys.exit(stand_by() if sys.argv[1] == WAIT else main(sys.argv[1]))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from tunery.core.clock import now_us
 from tunery.db.tables import run
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.jobs.recorder import add_event
 from tunery.jobs.states import move_run
 from tunery.schemas.run import RunSpec, RunState, Stage, StageState
@@ -31,6 +31,7 @@ SAYS: dict[RunState, str] = {
 }
 """What is noted when a run comes into a state."""
 
+_ON_ENGINES = frozenset({"train", "evaluate"})
 _PAUSES = frozenset({"disk_full"})
 """Codes of what goes away when someone sees to it, with nothing of the run lost."""
 
@@ -82,9 +83,15 @@ def go_on(connection: Connection, project: str, run_id: str) -> None:
     """Queue the task of the next waiting stage, or end the run as succeeded."""
     for one in _stages(connection, run_id):
         if one.state == "waiting":
-            enqueue(connection, one.name, project, {}, run_id)
+            begin(connection, project, run_id, one.name)
             return
     end(connection, project, run_id, "succeeded")
+
+
+def begin(connection: Connection, project: str, run_id: str, stage: str) -> None:
+    """Queue a stage's task. The rows are prepared by the task that trains."""
+    kind = "train" if stage == "prepare" else stage
+    enqueue(connection, kind, project, {}, run_id, engine=kind in _ON_ENGINES)
 
 
 def end(

@@ -14,12 +14,13 @@ from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
-from tunery.models.folder import ModelFolder, sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.models.folder import ModelFolder, layout_note, load_family, sequence_limit
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import check_settings
 from tunery.services import recipe
+from tunery.services.advice import advice_of
 from tunery.services.outlook import outlook_of
 from tunery.services.recipe import DataFacts
 
@@ -78,8 +79,11 @@ def resolve(
     )
     everything = [*train, *(one for one in (validation, held_out, general) if one is not None)]
     counts = recipe.counts_of(parts, values, validation)
+    layout = layout_note(load_family(base), packing=values["packing"])
     text = all(one.row_kind == "text" for one in train)
     notes = recipe.notes_of(parts, counts, data.mix, values, text=text)
+    outlook = outlook_of(filled, values, counts, train, held_out)
+    notes += [*advice_of(spec.method, values, origins, train, outlook), *([layout] if layout else [])]
     if note is not None and origins["max_sequence_length"] == "user":
         notes.insert(0, note)
     return ResolvedSpec(
@@ -88,7 +92,7 @@ def resolve(
         base_model_hash=base_hash,
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
-        outlook=outlook_of(filled, values, counts, train, held_out),
+        outlook=outlook,
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation
         ),

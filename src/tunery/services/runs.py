@@ -24,7 +24,6 @@ from tunery.db.tables import (
     task,
 )
 from tunery.jobs import stages
-from tunery.jobs.queue import enqueue
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
 from tunery.launch.point import LAUNCHERS
 from tunery.models.folder import ModelFolder
@@ -58,7 +57,7 @@ _LOG_BYTES = 200_000
 
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
-    return _resolve(ctx, spec)[0]
+    return _resolve(ctx, spec, sample=True)[0]
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
@@ -87,7 +86,7 @@ def recipe(ctx: Context, id: str) -> RecipeReport:
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
-    resolved, inputs = _resolve(ctx, spec)
+    resolved, inputs = _resolve(ctx, spec, sample=False)
     name = resolved.spec.name
     assert name is not None
     job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
@@ -122,7 +121,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
         )
     )
     stages.note(ctx.conn, ctx.project, id, stages.SAYS["queued"])
-    enqueue(ctx.conn, "train", ctx.project, {}, id)
+    stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
 
 
@@ -287,8 +286,8 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     targets: dict[str, RunState] = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
     if verb == "pause" and row.state == "paused":
         return
-    if verb == "stop" and row.result is None:
-        verb = "cancel"
+    if verb == "stop" and row.result is None and not _saved(ctx, row.id):
+        verb = "cancel"  # there is nothing to keep
     waiting = ctx.conn.scalars(
         select(task.c.id).where(task.c.run_id == row.id, task.c.state.not_in(TASK_ENDED))
     )
@@ -302,22 +301,26 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     stages.note(ctx.conn, ctx.project, row.id, stages.SAYS[targets[verb]])
 
 
+def _saved(ctx: Context, run_id: str) -> bool:
+    return ctx.conn.scalar(select(checkpoint.c.id).where(checkpoint.c.run_id == run_id).limit(1)) is not None
+
+
 def _resume(ctx: Context, row: Row[Any]) -> None:
     if not move_run(ctx.conn, row.id, "queued", come_from="paused", want="run", reason=None):
         raise Problem(
             "not_in_state", noun="run", name=row.id, state=row.state, verb="resume", needed="paused"
         )
     planned = [Stage.model_validate(stage) for stage in row.stages]
-    kind = next((one.name for one in planned if one.state == "waiting" and one.name != "prepare"), "train")
-    enqueue(ctx.conn, kind, ctx.project, {}, row.id)
+    stage = next((one.name for one in planned if one.state == "waiting"), "train")
+    stages.begin(ctx.conn, ctx.project, row.id, stage)
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
-def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
-    """The resolved spec, and the inputs fixed with it."""
+def _resolve(ctx: Context, spec: RunSpec, *, sample: bool) -> tuple[ResolvedSpec, dict[str, Any]]:
+    """The resolved spec, and the inputs fixed with it. `sample`: look at the tokens of some rows too, for advice."""
     LAUNCHERS.load(spec.resources.launcher)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=False)
+    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=sample)
     inputs = {
         "base_model": str(base.path),
         "licence": base_models.licence_of(ctx, spec.base_model),
@@ -352,6 +355,7 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
             .join(model, model.c.id == model_version.c.model_id)
             .where(model_version.c.id == row.model_version_id)
         ).one()
+    resources = row.resolved["spec"]["resources"]
     return {
         "id": row.id,
         "name": row.name,
@@ -362,6 +366,8 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
         "waiting": waiting_of(ctx, row.id) if row.state in ("queued", "running") else None,
         "method": row.method,
         "base_model": row.base_model,
+        "priority": resources.get("priority", 0),
+        "idle_time": resources.get("idle_time", False),
         "progress": row.progress,
         "stages": row.stages,
         "attempt": row.attempt,

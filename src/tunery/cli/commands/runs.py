@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
-from tunery.cli.runs_in_words import outlook, progress, run_name, waits
+from tunery.cli.runs_in_words import findings, outlook, progress, run_name, waits
 
 API_VERSION = 1
 _ORIGINS = {"user": "you", "recommended": "recommended", "template": "template", "default": "default"}
@@ -21,17 +21,25 @@ def command() -> None:
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--follow", is_flag=True, help="Follow the run until it ends.")
 @click.option("--dry-run", is_flag=True, help="Only show the resolved settings; start nothing.")
-def create(spec: Path, follow: bool, dry_run: bool) -> None:
+@click.option("--idle-time", is_flag=True, help="Give way to other runs and come back automatically.")
+@click.option("--priority", type=click.IntRange(-100, 100), help="Higher goes first.")
+def create(spec: Path, follow: bool, dry_run: bool, idle_time: bool, priority: int | None) -> None:
     """Start the run that SPEC, a YAML file, describes."""
     from tunery.cli.follow import follow_run
     from tunery.sdk.client import Client
+    from tunery.sdk.spec import parse_spec, read_yaml
 
+    fields = read_yaml(spec)
+    said = {"idle_time": idle_time or None, "priority": priority}
+    if resources := {name: value for name, value in said.items() if value is not None}:
+        fields["resources"] = {**(fields.get("resources") or {}), **resources}
+    wanted = parse_spec(fields, file=str(spec))
     with Client() as client:
         if dry_run:
-            resolved = client.runs.resolve(spec)
+            resolved = client.runs.resolve(wanted)
             answer(resolved, lambda: _show_plan(resolved))
             return
-        run = client.runs.create(spec)
+        run = client.runs.create(wanted)
         if follow:
             follow_run(client, run.id)
         else:
@@ -75,6 +83,7 @@ def show(run: str) -> None:
 
     with Client() as client:
         found = client.runs.get(run)
+        seen = client.runs.diagnose(run) if found.progress.step or found.reason else None
 
     def people() -> None:
         say(f"{run_name(found)} ({found.id}): {found.state}, {progress(found)}")
@@ -85,6 +94,8 @@ def show(run: str) -> None:
 
             reason = Problem.from_dict(found.reason)
             say(f"{reason.message} {reason.cli_cure}")
+        if found.idle_time or found.priority:
+            say(f"Priority {found.priority}{', only in idle time' if found.idle_time else ''}.")
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
         if found.model:
             say(f"Published as {found.model}")
@@ -94,7 +105,28 @@ def show(run: str) -> None:
             ["stage", "state", "started", "ended"],
             [(s.name, s.state, when(s.started), when(s.ended)) for s in found.stages],
         )
+        for line in findings(seen) if seen and seen.findings else ():
+            say(line)
         _show_settings(found.resolved)
+
+    answer(found, people)
+
+
+@command.command("diagnose")
+@click.argument("run")
+def diagnose(run: str) -> None:
+    """What a run's curves say: under-fitting, spikes, over-fitting and the like, and what to do.
+
+    RUN is an id, a name (its newest run) or `name #2`; it may still be going on.
+    """
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        found = client.runs.diagnose(run)
+
+    def people() -> None:
+        for line in findings(found):
+            say(line)
 
     answer(found, people)
 

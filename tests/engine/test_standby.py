@@ -1,0 +1,60 @@
+"""The engine that waited with everything imported trains exactly what a new one trains."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import Engines, losses
+from tests.toys import attempt
+from tunery.core.attempt import AttemptFolder
+from tunery.core.process import ProcessIdentity
+from tunery.launch import local
+
+COMMAND = [sys.executable, "-m", "tunery.engine"]
+
+
+def ended(folder: AttemptFolder) -> bool:
+    return not local.alive(folder)
+
+
+def wait_for_end(folder: AttemptFolder, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not ended(folder):
+        assert time.monotonic() < deadline, folder.log.read_text()
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_equal_bit_for_bit_and_with_the_threads_of_the_run(
+    engines: Engines, base: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "epochs": 1,
+        "batch_size": 4,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 2e-3,
+        "lora_dropout": 0.2,
+        "neftune": 5.0,
+        "seed": 3,
+    }
+    new = attempt(tmp_path / "new", base, **settings)
+    assert engines.run(new)["status"] == "succeeded"
+
+    # Before it knows the run it is ready to use every core; the run wants one thread.
+    waiting = local.stand_by(COMMAND, {})
+    try:
+        waited = attempt(tmp_path / "waited", base, **settings)
+        local.start([*COMMAND, str(waited.path)], waited, {})
+        assert ProcessIdentity.load(waited.process) == waiting
+        wait_for_end(waited)
+    finally:
+        local.stand_down()
+    result = waited.read_result()
+    assert result is not None, waited.log.read_text()
+    assert result["status"] == "succeeded"
+    assert losses(waited) == losses(new)
+    weights = "adapter_model.safetensors"
+    assert (waited.output / weights).read_bytes() == (new.output / weights).read_bytes()
+    assert "step 1 " in waited.log.read_text()
