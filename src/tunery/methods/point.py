@@ -139,6 +139,11 @@ def writes_text(method: str) -> bool:
     return method not in METHODS.names() or "score" not in METHODS.load(method).NEEDS
 
 
+def learns_words(method: str) -> bool:
+    """Whether a method's loss is that of words: the mean negative log-likelihood of a token."""
+    return method in METHODS.names() and METHODS.load(method).TAKES.issubset({"conversation", "text"})
+
+
 def answers(
     row: Preference | Labelled,
     renderer: Renderer,
