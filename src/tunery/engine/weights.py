@@ -91,6 +91,7 @@ def add_adapter(
         use_rslora=settings.lora_rslora,
         use_dora=settings.lora_dora,
         target_modules=usual if chosen == "all-linear" else chosen,
+        target_parameters=list(family.EXPERTS) if settings.lora_experts else None,
         # GPT-2 keeps its matrices the other way round.
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
         # With a head that gives scores goes its training: PEFT trains and stores the whole of it.

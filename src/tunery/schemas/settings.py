@@ -206,11 +206,11 @@ class TrainingSettings(Schema):
     )
     lora_dropout: float = setting(
         0.0,
-        "Dropout applied before the adapter.",
+        "Dropout applied before the adapter. Adapters of experts can't have any.",
         ge=0,
         lt=1,
         group="lora",
-        only_with={"finetuning_type": "lora"},
+        only_with={"finetuning_type": "lora", "lora_experts": False},
     )
     lora_rslora: bool = setting(
         False,
@@ -225,8 +225,20 @@ class TrainingSettings(Schema):
         group="lora",
         only_with={"finetuning_type": "lora"},
     )
+    lora_experts: bool = setting(
+        False,
+        "In a mixture-of-experts model, also adapt the experts. Off: only attention gets an adapter, which is small "
+        "and works in other servers. On: it learns more, but grows with the number of experts, doesn't share a "
+        "batch when served, and vLLM or llama.cpp may not load it.",
+        group="lora",
+        only_with={"finetuning_type": "lora", "lora_dora": False},
+    )
     lora_target_modules: list[str] | Literal["all-linear"] = setting(
-        "all-linear", "Which layers get an adapter.", group="lora", only_with={"finetuning_type": "lora"}
+        "all-linear",
+        "Which layers get an adapter: names of layers, or all-linear. In a mixture-of-experts model all-linear means "
+        "the attention; for the experts see lora_experts.",
+        group="lora",
+        only_with={"finetuning_type": "lora"},
     )
 
     @property
@@ -297,6 +309,10 @@ def check_settings(
     preset = {name: value for name, value in recommended.items() if name in fields}
     known = {name: value for name, value in given.items() if name in fields}
     settings, wrong = _validated(schema, {**preset, **known})
+    idle = [name for name in preset if name not in known and missing_for(fields[name], settings.model_dump())]
+    if idle:
+        preset = {name: value for name, value in preset.items() if name not in idle}
+        settings, wrong = _validated(schema, {**preset, **known})
     for name, error in wrong.items():
         problems.append(_invalid(name, error, fields, known, preset, method))
     sound = [name for name in known if name not in wrong and "" not in wrong]

@@ -55,7 +55,7 @@ def resolve(
     )
     values = checked.settings.model_dump()
     values["gradient_accumulation_steps"] = checked.settings.accumulation
-    wrong = list(checked.problems)
+    wrong = [*checked.problems, *_expert_problems(given, base)]
     if not any(problem.where.setting == "validation_split_ratio" for problem in wrong):
         wrong += _useless_settings(given, values, validation)
     length, note = sequence_limit(checked.settings.max_sequence_length, base.limit)
@@ -196,6 +196,16 @@ def _noting(wrong: list[Problem]) -> Iterator[None]:
         yield
     except Problem as problem:
         wrong.extend(problem.parts)
+
+
+def _expert_problems(given: dict[str, Any], base: ModelFolder) -> Iterator[Problem]:
+    """lora_experts where there are none."""
+    family = load_family(base)
+    if given.get("lora_experts") and not family.EXPERTS:
+        reason = f"Tunery knows of no experts in {family.TITLE} models"
+        yield Problem(
+            "setting_without_effect", where=Where(setting="lora_experts"), name="lora_experts", reason=reason
+        )
 
 
 def _useless_settings(
