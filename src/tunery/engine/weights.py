@@ -19,6 +19,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    BitsAndBytesConfig,
     PreTrainedModel,
 )
 from transformers.pytorch_utils import Conv1D
@@ -40,9 +41,15 @@ logging.getLogger("torchao").setLevel(logging.ERROR)
 
 
 def load_model(
-    folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False, scored: bool = False
+    folder: Path,
+    dtype: torch.dtype,
+    family: Family,
+    *,
+    generate: bool = False,
+    scored: bool = False,
+    quantisation: BitsAndBytesConfig | None = None,
 ) -> PreTrainedModel:
-    """A language model from a local folder, in evaluation mode.
+    """A language model from a local folder, in evaluation mode; perhaps with its matrices in fewer bits.
 
     `generate` chooses an attention that knows caches and padding over the one for training. `scored` puts a head in
     the place of the output layer that gives one number; it is new where the folder has none.
@@ -63,6 +70,7 @@ def load_model(
         folder,
         config=config,
         dtype=dtype,
+        quantization_config=quantisation,
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,

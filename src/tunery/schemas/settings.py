@@ -194,6 +194,20 @@ class TrainingSettings(Schema):
         ge=0,
     )
     seed: int = setting(42, "Random seed for row order, dropout and new weights.", ge=0)
+    int8_quantization: bool = setting(
+        False,
+        "Keep the base model in 8 bits while the adapter trains: about half the memory of 16 bits, slower steps. The "
+        "adapter is evaluated and served on the base as it is.",
+        group="lora",
+        only_with={"finetuning_type": "lora", "nf4_quantization": False},
+    )
+    nf4_quantization: bool = setting(
+        False,
+        "Keep the base model in 4 bits while the adapter trains (QLoRA): about a quarter of the memory of 16 bits, "
+        "slower steps. The adapter is evaluated and served on the base as it is.",
+        group="lora",
+        only_with={"finetuning_type": "lora", "int8_quantization": False},
+    )
     lora_rank: int = setting(
         8, "Rank of the adapter's matrices.", ge=1, group="lora", only_with={"finetuning_type": "lora"}
     )

@@ -14,7 +14,7 @@ from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
-from tunery.models.folder import ModelFolder, layout_note, load_family, sequence_limit
+from tunery.models.folder import ModelFolder, layout_note, load_family, quantisation_note, sequence_limit
 from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
@@ -80,7 +80,10 @@ def resolve(
     everything = [*train, *(one for one in (validation, held_out, general) if one is not None)]
     notes = _notes(note if origins["max_sequence_length"] == "user" else None, train, held_out)
     counts = recipe.counts_of(parts, values, validation)
-    layout = layout_note(load_family(base), packing=values["packing"])
+    family = load_family(base)
+    layout = layout_note(family, packing=values["packing"])
+    quantised = values["int8_quantization"] or values["nf4_quantization"]
+    bits = quantisation_note(family) if quantised else None
     text = all(one.row_kind == "text" for one in train)
     notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
     outlook = outlook_of(filled, values, counts, train, held_out)
@@ -95,7 +98,7 @@ def resolve(
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation
         ),
-        notes=[*notes, *(one for one in (layout, leaks) if one)],
+        notes=[*notes, *(one for one in (layout, bits, leaks) if one)],
     )
 
 
