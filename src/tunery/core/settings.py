@@ -93,6 +93,12 @@ class ServerSettings(BaseSettings):
         description="How many engines wait with everything imported while nothing trains, so that a run begins some "
         "seconds earlier; each holds about 400 MB. 0 = none. Where less than 2 GiB are free none is started.",
     )
+    token_cache_bytes: int = Field(
+        default=8 * 2**30,
+        ge=0,
+        description="How much disk the tokens of earlier runs may take, which later runs on the same rows begin with; "
+        "those used longest ago go first. 0 = none are kept.",
+    )
     replica_idle_seconds: float = Field(
         default=900.0, gt=0, description="A serving replica is stopped after this long without requests."
     )

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row
 
 from tunery.core.attempt import AttemptFolder
+from tunery.core.files import prune_folders
+from tunery.core.folder import DataFolder
 from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive
 from tunery.jobs.giving_way import step_back
 from tunery.jobs.queue import Claim, give_back
@@ -36,6 +38,9 @@ def run_engine(
     resources = resolved.spec.resources
     threads = resources.threads or work.settings.threads
 
+    cache = DataFolder(work.settings.folder).tokens
+    prune_folders(cache, work.settings.token_cache_bytes)
+
     def lay_out(folder: AttemptFolder, number: int) -> None:
         inputs = EngineInput(
             kind=kind,
@@ -43,6 +48,7 @@ def run_engine(
             token=work.claim.token,
             base_model=row.inputs["base_model"],
             threads=threads,
+            tokens=str(cache) if work.settings.token_cache_bytes else None,
             **own(),
         )
         spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
