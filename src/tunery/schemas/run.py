@@ -298,6 +298,8 @@ class Progress(Schema):
     """How far a run is."""
 
     step: int = 0
+    saved: int = 0
+    """Step of the newest checkpoint: a run that dies, or can't save when it is to pause, goes on from there."""
     steps: int = 0
     epoch: float = 0.0
     loss: float | None = None
