@@ -46,10 +46,10 @@ class Tokenizing:
         self.look()
         return self.store
 
-    def look(self) -> None:
-        """Where all rows are tokens now, say what they came to, and keep them."""
+    def look(self) -> bool:
+        """Where all rows are tokens now, and weren't when this was asked last, say what they came to and keep them."""
         if self._told or not self.store.complete:
-            return
+            return False
         self._told = True
         counts = self.store.counts
         if counts.cut:
@@ -60,3 +60,4 @@ class Tokenizing:
             self._events.log(message, "warning")
         if self._cache is not None and self._keep:
             self._cache.keep(self._key, self.store)
+        return True

@@ -24,6 +24,7 @@ from tunery.engine.course import Course
 from tunery.engine.events import Events
 from tunery.engine.feed import Feed
 from tunery.engine.inputs import read_train_inputs
+from tunery.engine.lookout import Lookout
 from tunery.engine.machine import memory_mb
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known, with_reference
@@ -108,6 +109,7 @@ class Training:
         self._first_step = self.position.step
         self.train_seconds = self.waited = 0.0
         self.tokens = self.supervised = 0
+        self._lookout = Lookout()
         self._mark = (0.0, 0, 0)  # seconds, tokens, supervised at the last metric
         events.step = self.position.step
         counts = self.train.counts if self.train.complete else None
@@ -118,6 +120,8 @@ class Training:
             validation_rows=len(inputs.validation or ()),
             tokens=counts and counts.tokens,
             supervised_tokens=counts and counts.supervised,
+            dropped_rows=counts and counts.dropped,
+            cut_rows=counts and counts.cut,
             trainable_parameters=self.policy.trainable,
             parameters=self.policy.parameters,
             resumed_from=found.step if found else None,
@@ -173,7 +177,11 @@ class Training:
         self.waited += feed.waited - waited
         if batches:
             self._learn(batches, began)
-        self._rows.look()
+        if self._rows.look():
+            tokens, supervised, cut, dropped = self.train.counts
+            self.events.write(
+                "tokenized", tokens=tokens, supervised_tokens=supervised, dropped_rows=dropped, cut_rows=cut
+            )
         position = self.position
         position.step += 1
         position.batch = planned.first + len(planned.groups)
@@ -210,6 +218,11 @@ class Training:
         position.last_loss = total / weight
         if position.first_loss is None:
             position.first_loss = position.last_loss
+        self.events.step = position.step + 1
+        usual = self._lookout.above(position.last_loss)
+        if usual is not None:
+            numbers = [row + 1 for row in rows[:64]]
+            self.events.write("stands_out", loss=position.last_loss, usual=usual, rows=numbers)
         self._last = {"learning_rate": rate, "grad_norm": norm}
 
     def _refuse(self, value: float, found: tuple[int, ...]) -> NoReturn:

@@ -26,14 +26,30 @@ class Started(_Event):
     """Optimizer steps in total."""
     rows: int
     validation_rows: int
-    tokens: int | None
-    """Tokens of one epoch; none where rows become tokens while it trains."""
-    supervised_tokens: int | None
-    """Tokens of one epoch that are trained on; none as above."""
+    tokens: int | None = None
+    """Tokens of one epoch. This and the next three are there where all rows are tokens already; else `tokenized`
+    tells them later."""
+    supervised_tokens: int | None = None
+    """Tokens of one epoch that are trained on."""
+    dropped_rows: int | None = None
+    """Rows left out because nothing in them can be trained on."""
+    cut_rows: int | None = None
+    """Examples that were longer than max_sequence_length and lost their end."""
     trainable_parameters: int
     parameters: int
     resumed_from: int | None
     """The step of the checkpoint gone on from."""
+
+
+class Tokenized(_Event):
+    """All rows have become tokens, while the training went on."""
+
+    type: Literal["tokenized"] = "tokenized"
+    tokens: int
+    """Tokens of one epoch."""
+    supervised_tokens: int
+    dropped_rows: int
+    cut_rows: int
 
 
 class Metric(_Event):
@@ -59,6 +75,17 @@ class Sample(_Event):
     prompt: str
     answer: str
     expected: str | None = None
+
+
+class StandsOut(_Event):
+    """The loss of this step was far above that of the steps before; what it was made of, to be looked at."""
+
+    type: Literal["stands_out"] = "stands_out"
+    loss: float
+    usual: float
+    """The middle one of the losses before."""
+    rows: list[int]
+    """Numbers of the training rows of the step, from 1; the first 64."""
 
 
 class CheckpointSaved(_Event):
@@ -89,7 +116,18 @@ class Finished(_Event):
 
 
 Event = Annotated[
-    Started | Metric | Log | Sample | CheckpointSaved | Progressed | Finished, Field(discriminator="type")
+    Started | Tokenized | Metric | Log | Sample | StandsOut | CheckpointSaved | Progressed | Finished,
+    Field(discriminator="type"),
 ]
-EVENT_TYPES: tuple[type[_Event], ...] = (Started, Metric, Log, Sample, CheckpointSaved, Progressed, Finished)
+EVENT_TYPES: tuple[type[_Event], ...] = (
+    Started,
+    Tokenized,
+    Metric,
+    Log,
+    Sample,
+    StandsOut,
+    CheckpointSaved,
+    Progressed,
+    Finished,
+)
 EVENT: TypeAdapter[Any] = TypeAdapter(Event)

@@ -15,11 +15,12 @@ from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
 from tunery.models.folder import ModelFolder, sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import check_settings
 from tunery.services import recipe
+from tunery.services.advice import advice_of
 from tunery.services.outlook import outlook_of
 from tunery.services.recipe import DataFacts
 
@@ -81,13 +82,15 @@ def resolve(
     counts = recipe.counts_of(parts, values, validation)
     text = all(one.row_kind == "text" for one in train)
     notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
+    outlook = outlook_of(filled, values, counts, train, held_out)
+    notes += advice_of(spec.method, values, origins, train, outlook)
     return ResolvedSpec(
         spec=RunSpec.model_validate(filled.model_dump()),
         origins=origins,
         base_model_hash=base_hash,
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
-        outlook=outlook_of(filled, values, counts, train, held_out),
+        outlook=outlook,
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation
         ),

@@ -57,7 +57,7 @@ _LOG_BYTES = 200_000
 
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
-    return _resolve(ctx, spec)[0]
+    return _resolve(ctx, spec, sample=True)[0]
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
@@ -86,7 +86,7 @@ def recipe(ctx: Context, id: str) -> RecipeReport:
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
-    resolved, inputs = _resolve(ctx, spec)
+    resolved, inputs = _resolve(ctx, spec, sample=False)
     name = resolved.spec.name
     assert name is not None
     job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
@@ -302,11 +302,11 @@ def _resume(ctx: Context, row: Row[Any]) -> None:
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
-def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
-    """The resolved spec, and the inputs fixed with it."""
+def _resolve(ctx: Context, spec: RunSpec, *, sample: bool) -> tuple[ResolvedSpec, dict[str, Any]]:
+    """The resolved spec, and the inputs fixed with it. `sample`: look at the tokens of some rows too, for advice."""
     LAUNCHERS.load(spec.resources.launcher)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=False)
+    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=sample)
     inputs = {
         "base_model": str(base.path),
         "licence": base_models.licence_of(ctx, spec.base_model),
