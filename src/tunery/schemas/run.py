@@ -345,7 +345,7 @@ class Run(Schema):
     priority: int = 0
     """Who comes first where several wait."""
     idle_time: bool = False
-    """It gives way to other runs, and comes back by itself."""
+    """It gives way to other runs, and continues automatically."""
     progress: Progress
     stages: list[Stage]
     attempt: int
