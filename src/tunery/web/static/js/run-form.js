@@ -1,5 +1,6 @@
 // The form of a new run: fields from the method's schema, origins, a live check, the same run as code.
 import { api, toast } from "./console.js";
+import { Estimating } from "./estimate.js";
 import { Recipe } from "./recipe.js";
 import { codeOf } from "./run-code.js";
 import { SettingFields } from "./setting-fields.js";
@@ -13,6 +14,7 @@ const TYPES = { lora: [_("Adapter (LoRA)"), _("Learns a small addition; quick, a
 
 const fields = new SettingFields({ basic: $("basic"), groups: $("groups"), titles: groups, onChange: changed });
 const recipe = new Recipe({ root: $("recipe"), begun: begun.data, sizes: characters, onChange: changed });
+const estimating = new Estimating({ button: $("do-estimate"), place: $("estimate"), spec: specOf });
 const method = () => methods[form.elements.method.value];
 
 // What is sent: only what differs from leaving it out.
@@ -62,6 +64,7 @@ function changed() {
   $("changed").textContent = n ? _("%(n)s changed by you", { n }) : _("Nothing changed: all values are filled in for you.");
   showMetrics();
   showCode();
+  estimating.clear();
   state.asked += 1; // what is still being answered was asked about something else
   clearTimeout(state.timer);
   state.timer = setTimeout(check, 350);
@@ -163,6 +166,7 @@ async function check() {
     recipe.preview(spec);
     $("check").replaceChildren(factsOf(spec, resolved), ...resolved.notes.map((note) => element("div", { class: "note" }, note)));
     $("start").disabled = false;
+    estimating.ready();
   } catch (error) {
     if (turn !== state.asked) return;
     if (!error.problem) { badge("warn", _("No answer")); state.timer = setTimeout(check, 3000); return; }
