@@ -26,7 +26,7 @@ from tunery.data.laid_out import (
     lay_out_training,
 )
 from tunery.models.lengths import token_length
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 from tunery.schemas.recipe import LeakReport
 from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
 from tunery.services.recipe import DataFacts, shipped_facts

@@ -147,9 +147,7 @@ class Policy(Likelihood):
         self._frozen: PreTrainedModel | None = None
         if self.adapter:
             model = weights.load_model(base.path, self.dtype, family, scored=scored)
-            self._wrapped = weights.add_adapter(
-                model, settings, family.lora_targets(base.config), base_name, scored=scored
-            )
+            self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
         else:
             model = weights.load_model(resume or base.path, torch.float32, family, scored=scored)
             self._wrapped = None
@@ -160,7 +158,7 @@ class Policy(Likelihood):
         self.optimizer = Optimizer(
             self._module,
             self.dtype,
-            exact=("score",) if scored else (),
+            exact=("score", *weights.EXACT) if scored else weights.EXACT,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
         )
@@ -218,7 +216,8 @@ class Policy(Likelihood):
         kind = torch.float32 if exact else getattr(torch, self._base.dtype)
         masters = self.optimizer.masters()
         if self._wrapped is None:
-            weights.save_model(self.model, masters, folder, kind)
+            changed = {k: self._base.config[k] for k in self._family.RUNS_WITH if k in self._base.config}
+            weights.save_model(self.model, masters, folder, kind, changed)
         else:
             weights.save_adapter(self._wrapped, masters, folder, kind)
         weights.copy_tokenizer(self._base.path, folder)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from tunery.core.extensions import Point
 from tunery.data.example import Example, branched
 from tunery.data.rows import Conversation, Labelled, Message, Preference, Row
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
 
 UNCUT = 2**31 - 1
@@ -123,12 +123,21 @@ class Method(Protocol):
         ...
 
     def examples(self, row: Row, renderer: Renderer, settings: Any) -> Iterator[Example]:
-        """What one row becomes."""
+        """What one row becomes. Of the common settings it may look at `max_sequence_length` only: tokens are kept for
+        other runs, under what they follow from."""
         ...
 
     def loss(self, settings: Any, policy: Policy, batch: Any) -> Loss:
         """What is to be made small, over one batch."""
         ...
+
+
+def gives_one_example(method: Method) -> bool:
+    """Whether a method says, by `ONE_EXAMPLE = True`, that a row gives it one example or none.
+
+    Then training begins before all rows are tokens.
+    """
+    return getattr(method, "ONE_EXAMPLE", False)
 
 
 METHODS: Point[Method] = Point("tunery.methods", "training method", api_version=1)

@@ -24,7 +24,7 @@ def subject_of(resolved: ResolvedSpec) -> str:
         base=resolved.base_model_hash,
         method=spec.method,
         settings=settings,
-        resources=spec.resources.model_dump(mode="json"),
+        threads=spec.resources.threads,
     )
 
 

@@ -14,6 +14,6 @@ def ask(ctx: Context, spec: RunSpec) -> Estimate:
     """
     resolved, inputs = runs.plan(ctx, spec)
     payload = {"resolved": resolved.model_dump(mode="json"), "inputs": inputs}
-    found = analyses.ask(ctx, KIND, subject_of(resolved), resolved.recipe_hash, payload)
+    found = analyses.ask(ctx, KIND, subject_of(resolved), resolved.recipe_hash, payload, engine=True)
     result = None if found.result is None else EstimateResult.model_validate(found.result)
     return Estimate(**found.status, found=result)

@@ -20,7 +20,7 @@ from tunery.data.sampling import HIGHEST_RATE, LOWEST_RATE, rates_of_shares
 from tunery.data.select import LONGEST_VALIDATION
 from tunery.methods.point import METHODS
 from tunery.models.folder import ModelFolder
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows, RecipePart, RecipePreview, RowCounts
 from tunery.schemas.run import DataSpec, MixSpec, ResolvedSpec, TrainRef
 

@@ -14,8 +14,8 @@ from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
-from tunery.models.folder import ModelFolder, sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.models.folder import ModelFolder, layout_note, load_family, sequence_limit
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import check_settings
@@ -80,6 +80,7 @@ def resolve(
     everything = [*train, *(one for one in (validation, held_out, general) if one is not None)]
     notes = _notes(note if origins["max_sequence_length"] == "user" else None, train, held_out)
     counts = recipe.counts_of(parts, values, validation)
+    layout = layout_note(load_family(base), packing=values["packing"])
     text = all(one.row_kind == "text" for one in train)
     notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
     outlook = outlook_of(filled, values, counts, train, held_out)
@@ -94,7 +95,7 @@ def resolve(
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation
         ),
-        notes=[*notes, *([leaks] if leaks else [])],
+        notes=[*notes, *(one for one in (layout, leaks) if one)],
     )
 
 

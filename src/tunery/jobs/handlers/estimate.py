@@ -18,7 +18,6 @@ from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.run import ResolvedSpec
 
 API_VERSION = 1
-USES_ENGINE = True
 
 _POLL_SECONDS = 0.2
 _TELL_SECONDS = 1.0

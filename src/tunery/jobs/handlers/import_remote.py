@@ -22,10 +22,10 @@ from tunery.db.tables import connection
 from tunery.jobs.imports import import_rows, mark_failed, scratch_beside, telling
 from tunery.jobs.queue import Claim
 from tunery.jobs.work import Work
-from tunery.schemas.dataset import CheckReport, ImportOptions
+from tunery.schemas.check import CheckReport
+from tunery.schemas.dataset import ImportOptions
 
 API_VERSION = 1
-USES_ENGINE = False
 _PASSING = frozenset({"remote_timeout", "remote_broken", "remote_unreachable", "remote_host_unknown"})
 _WAITS = (1.0, 3.0, 9.0)
 """Seconds before a file is asked for again after such a failure."""
