@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.jobs.house import FAKE_ENGINE, House, alpaca, bare_model
+from tunery.core.attempt import attempt_folder
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading, writing
 from tunery.db.tables import attempt, worker
@@ -40,6 +41,17 @@ def test_undisturbed(working: House, model: Path) -> None:
     ended = working.wait_for_state(run, "succeeded", "failed")
     assert (ended.state, ended.progress.step, ended.attempt) == ("succeeded", 20, 1)
     assert working.losses(run) == [1 / n for n in range(1, 21)]
+
+
+def test_every_attempt_that_printed_something_has_its_log(working: House, model: Path) -> None:
+    run = working.submit(model, 5, evaluate={"dataset": {"dataset": "rows"}, "max_rows": 2})
+    working.wait_for_state(run, "succeeded", "failed")
+    for number, stage in ((1, "train"), (2, "evaluate")):
+        attempt_folder(working.settings.folder, run, number, stage).log.write_text(f"{stage}\n")
+    with working.context() as ctx:
+        newest, first = runs.log(ctx, run), runs.log(ctx, run, attempt_number=1)
+    assert [(one.attempt, one.stage) for one in newest.logs] == [(1, "train"), (2, "evaluate")]
+    assert (newest.attempt, newest.text, first.attempt, first.text) == (2, "evaluate\n", 1, "train\n")
 
 
 @pytest.mark.parametrize("victim", ["engine", "worker", "both"])
