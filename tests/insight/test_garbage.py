@@ -144,7 +144,7 @@ def test_a_run_a_task_and_an_evaluation_keep_what_they_name(house: House) -> Non
     with writing(house.engine) as connection:
         add_run(connection, house, "queued", {"train": [of_run]})
         waiting = {"kind": "statistics", "state": "queued", "payload": {"manifest": of_task}}
-        connection.execute(task.insert().values(id="task_1", **waiting, **ids))
+        connection.execute(task.insert().values(id="task_1", lane="light", place=1, **waiting, **ids))
         judged = {"run_id": "run_1", "dataset": "d@1", "metrics": [], "state": "succeeded"}
         connection.execute(evaluation.insert().values(id="eva_1", rows_blob=answers, **judged, **ids))
     age(house)
