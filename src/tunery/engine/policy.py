@@ -14,6 +14,7 @@ from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
+from tunery.engine.quantised import quantisation
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder
 from tunery.schemas.settings import TrainingSettings
@@ -51,18 +52,15 @@ class Likelihood:
 
     def nll(self, batch: Batch) -> torch.Tensor:
         """Sum over the N supervised tokens of their negative log-likelihood, in nats; fp32 scalar."""
-        return self.token_nll(batch, even=True).sum()
+        return self.token_nll(batch).sum()
 
-    def token_nll(self, batch: Batch, *, even: bool = False) -> torch.Tensor:
-        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32.
-
-        `even` says that all of them will weigh the same, which saves making the logits twice.
-        """
+    def token_nll(self, batch: Batch) -> torch.Tensor:
+        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32."""
         head = self._model.get_output_embeddings()
         if not self._plain_head or type(head) is not torch.nn.Linear:
             return self._by_logits(batch)
         hidden_NH = self._hidden(batch)[batch.predictors_N]
-        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N, even=even)
+        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N)
 
     def sequence_nll(self, batch: Batch) -> torch.Tensor:
         """The sum of them over each of the S sequences; fp64."""
@@ -146,7 +144,13 @@ class Policy(Likelihood):
         self._base, self._family = base, family
         self._frozen: PreTrainedModel | None = None
         if self.adapter:
-            model = weights.load_model(base.path, self.dtype, family, scored=scored)
+            model = weights.load_model(
+                base.path,
+                self.dtype,
+                family,
+                scored=scored,
+                quantisation=quantisation(settings, self.dtype),
+            )
             self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
         else:
             model = weights.load_model(resume or base.path, torch.float32, family, scored=scored)
@@ -171,6 +175,9 @@ class Policy(Likelihood):
     @property
     def parameters(self) -> int:
         """Weights in all, adapters included."""
+        if self.adapter:
+            # Several weights of a quantised base lie in one element.
+            return self._base.parameters + self.trainable
         return sum(p.numel() for p in self._module.parameters())
 
     @property

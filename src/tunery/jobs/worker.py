@@ -35,6 +35,7 @@ _IDLE_SECONDS = 0.2
 _SETTLE_SECONDS = 0.01
 """Between a commit and the next look for a task, so that many commits don't mean as many looks."""
 _PATIENCE_SECONDS = 1.0
+"""Between tries while the database can't be used."""
 _LIGHT_SLOTS = 2
 
 

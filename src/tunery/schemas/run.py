@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
@@ -345,7 +346,7 @@ class Run(Schema):
     priority: int = 0
     """Who comes first where several wait."""
     idle_time: bool = False
-    """It gives way to other runs, and comes back by itself."""
+    """It gives way to other runs, and continues automatically."""
     progress: Progress
     stages: list[Stage]
     attempt: int
@@ -392,6 +393,8 @@ class RunDetail(Run):
     resolved: ResolvedSpec
     result: TrainResult | None = None
     """Of the last attempt; none while it trains."""
+    estimate: EstimateResult | None = None
+    """What was predicted before it was submitted, where somebody asked; to be held against the result."""
 
 
 class Checkpoint(Schema):

@@ -84,7 +84,10 @@ def _others_first(ctx: Context, own: Row[Any], slots: int) -> Waiting | None:
     code, says = "runs_ahead", f"Waiting for its turn: {ahead[0]} is ahead{more}."
     if (own.reason or {}).get("code") == "gave_way":
         other = named(ctx.conn, own.reason["to"], own.project_id)
-        code, says = "gave_way", f"Gave way to {other}; it comes back by itself when nothing else waits."
+        code, says = (
+            "gave_way",
+            f"Gave way to {other}; it continues automatically when nothing else is waiting.",
+        )
     elif own.lane == "idle":
         code, says = "idle_time", f"Waiting for idle time: {ahead[0]} comes first{more}."
     return Waiting(code=code, message=says, ahead=ahead, ahead_count=count)
