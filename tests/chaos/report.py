@@ -32,7 +32,7 @@ class _Attempt:
 def report(place: Place, asked: int, faults: int, detected: list[float]) -> dict[str, Any]:
     """The figures of a whole trial. `asked`: so many runs were acknowledged."""
     with reading(place.house.engine) as connection:
-        states = dict(connection.execute(select(run.c.id, run.c.state)).tuples().all())
+        states = {row.id: row.state for row in connection.execute(select(run.c.id, run.c.state))}
         published = connection.execute(
             select(model_version.c.run_id, func.count()).group_by(model_version.c.run_id)
         ).all()

@@ -31,6 +31,8 @@ class Trial:
     runs: int
     every: float
     seed: int
+    most: int | None = None
+    """Faults; afterwards the runs end in peace."""
     made: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -47,7 +49,7 @@ class Trial:
         while ended < self.runs and time.monotonic() - changed < _PATIENCE_SECONDS:
             self.place.keep()
             through(self.faults.tick)
-            if time.monotonic() >= next_fault:
+            if time.monotonic() >= next_fault and self.faults.done.total() != self.most:
                 through(self.faults.inject)
                 next_fault = time.monotonic() + self.every
             before = ended

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -147,14 +146,17 @@ class House:
                 held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
                 mine = "(SELECT oid FROM pg_database WHERE datname = current_database())"
                 return connection.exec_driver_sql(held + mine).scalar() == 0
-        with sqlite3.connect(self.settings.folder / "tunery.db", timeout=0) as probe:
-            try:
-                probe.execute("BEGIN IMMEDIATE")
-                return True
-            except sqlite3.OperationalError:
-                return False
-            finally:
-                probe.rollback()
+        # The engine's own driver: two copies of SQLite in one process take away each other's locks.
+        driver: Any = self.engine.dialect.dbapi
+        probe = driver.connect(str(self.settings.folder / "tunery.db"), timeout=0)
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+            return True
+        except driver.OperationalError:
+            return False
+        finally:
+            probe.rollback()
+            probe.close()
 
     def log(self) -> str:
         path = self.folder / "worker.log"

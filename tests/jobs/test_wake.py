@@ -9,7 +9,7 @@ from tests.jobs.house import House
 from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading, writing
 from tunery.db.tables import task
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 
 LONG = 30.0
 SHORT = 0.05
