@@ -1,6 +1,7 @@
 """From what a person wrote to what will run: every value, its origin, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ TEXTS = DataFacts("texts@1", "corpus", "text", 120, "1" * 64)
 def asked(tmp_path: Path) -> Any:
     base = inspect_folder(bare_model(tmp_path))
 
-    def ask(train: DataFacts = ROWS, validation: DataFacts | None = None, **fields: Any) -> ResolvedSpec:
+    def ask(
+        train: DataFacts = ROWS, validation: DataFacts | None = None, family: str = "llama", **fields: Any
+    ) -> ResolvedSpec:
         spec = RunSpec.model_validate({"base_model": "bare", "data": "rows", **fields})
         return resolve(
             spec,
-            base=base,
+            base=replace(base, family=family),
             base_hash="2" * 64,
             train=[train],
             validation=validation,
@@ -43,6 +46,36 @@ def code_of(ask: Any, **fields: Any) -> tuple[str, str | None]:
     assert caught.value.message
     assert caught.value.cure
     return caught.value.code, caught.value.where.setting
+
+
+def test_a_run_says_that_the_rows_of_some_families_are_read_one_at_a_time(asked: Any) -> None:
+    assert not any("one at a time" in note for note in asked().notes)
+    for family, title in (("rwkv", "RWKV"), ("bloom", "BLOOM")):
+        (note,) = [note for note in asked(family=family).notes if "one at a time" in note]
+        assert title in note
+        assert "packing" not in note
+    (note,) = [
+        note for note in asked(family="gptj", settings={"packing": True}).notes if "one at a time" in note
+    ]
+    assert "packing" in note
+
+
+def test_experts_are_adapted_only_where_there_are_some(asked: Any) -> None:
+    assert code_of(asked, settings={"lora_experts": True}) == ("setting_without_effect", "lora_experts")
+    found = asked(family="mixtral", settings={"lora_experts": True})
+    # What is recommended for other adapters makes no sense here, so it isn't taken.
+    assert asked(family="mixtral").spec.settings["lora_dropout"] > 0
+    assert (found.spec.settings["lora_dropout"], found.origins["lora_dropout"]) == (0.0, "default")
+
+
+def test_fewer_bits_are_for_adapters_and_leave_experts_as_they_are(asked: Any) -> None:
+    both = {"int8_quantization": True, "nf4_quantization": True}
+    assert code_of(asked, settings=both)[0] == "setting_without_effect"
+    full = {"finetuning_type": "full", "nf4_quantization": True}
+    assert code_of(asked, settings=full) == ("setting_without_effect", "nf4_quantization")
+    assert not any("experts" in note for note in asked(settings={"nf4_quantization": True}).notes)
+    notes = asked(family="mixtral", settings={"nf4_quantization": True}).notes
+    assert any("experts" in note for note in notes)
 
 
 def test_rows_with_images_are_refused_before_a_run(asked: Any) -> None:

@@ -14,6 +14,7 @@ from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
+from tunery.engine.quantised import quantisation
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder
 from tunery.schemas.settings import TrainingSettings
@@ -146,10 +147,14 @@ class Policy(Likelihood):
         self._base, self._family = base, family
         self._frozen: PreTrainedModel | None = None
         if self.adapter:
-            model = weights.load_model(base.path, self.dtype, family, scored=scored)
-            self._wrapped = weights.add_adapter(
-                model, settings, family.lora_targets(base.config), base_name, scored=scored
+            model = weights.load_model(
+                base.path,
+                self.dtype,
+                family,
+                scored=scored,
+                quantisation=quantisation(settings, self.dtype),
             )
+            self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
         else:
             model = weights.load_model(resume or base.path, torch.float32, family, scored=scored)
             self._wrapped = None
@@ -160,7 +165,7 @@ class Policy(Likelihood):
         self.optimizer = Optimizer(
             self._module,
             self.dtype,
-            exact=("score",) if scored else (),
+            exact=("score", *weights.EXACT) if scored else weights.EXACT,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
         )
@@ -173,6 +178,9 @@ class Policy(Likelihood):
     @property
     def parameters(self) -> int:
         """Weights in all, adapters included."""
+        if self.adapter:
+            # Several weights of a quantised base lie in one element.
+            return self._base.parameters + self.trainable
         return sum(p.numel() for p in self._module.parameters())
 
     @property
@@ -218,7 +226,8 @@ class Policy(Likelihood):
         kind = torch.float32 if exact else getattr(torch, self._base.dtype)
         masters = self.optimizer.masters()
         if self._wrapped is None:
-            weights.save_model(self.model, masters, folder, kind)
+            changed = {k: self._base.config[k] for k in self._family.RUNS_WITH if k in self._base.config}
+            weights.save_model(self.model, masters, folder, kind, changed)
         else:
             weights.save_adapter(self._wrapped, masters, folder, kind)
         weights.copy_tokenizer(self._base.path, folder)

@@ -46,12 +46,20 @@ class Tokenizing:
         self.look()
         return self.store
 
-    def look(self) -> bool:
-        """Where all rows are tokens now, and weren't when this was asked last, say what they came to and keep them."""
+    def look(self) -> None:
+        """Where all rows are tokens now, say what they came to, and keep them."""
         if self._told or not self.store.complete:
-            return False
+            return
         self._told = True
         counts = self.store.counts
+        self._events.write(
+            "tokenized",
+            stage=self._stage,
+            tokens=counts.tokens,
+            supervised_tokens=counts.supervised,
+            dropped_rows=counts.dropped,
+            cut_rows=counts.cut,
+        )
         if counts.cut:
             message = f"{counts.cut} rows are longer than {self._limit} tokens and were cut."
             self._events.log(message, "warning")
@@ -60,4 +68,3 @@ class Tokenizing:
             self._events.log(message, "warning")
         if self._cache is not None and self._keep:
             self._cache.keep(self._key, self.store)
-        return True

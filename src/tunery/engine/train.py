@@ -120,8 +120,6 @@ class Training:
             validation_rows=len(inputs.validation or ()),
             tokens=counts and counts.tokens,
             supervised_tokens=counts and counts.supervised,
-            dropped_rows=counts and counts.dropped,
-            cut_rows=counts and counts.cut,
             trainable_parameters=self.policy.trainable,
             parameters=self.policy.parameters,
             resumed_from=found.step if found else None,
@@ -177,11 +175,7 @@ class Training:
         self.waited += feed.waited - waited
         if batches:
             self._learn(batches, began)
-        if self._rows.look():
-            tokens, supervised, cut, dropped = self.train.counts
-            self.events.write(
-                "tokenized", tokens=tokens, supervised_tokens=supervised, dropped_rows=dropped, cut_rows=cut
-            )
+        self._rows.look()
         position = self.position
         position.step += 1
         position.batch = planned.first + len(planned.groups)
@@ -218,9 +212,9 @@ class Training:
         position.last_loss = total / weight
         if position.first_loss is None:
             position.first_loss = position.last_loss
-        self.events.step = position.step + 1
         usual = self._lookout.above(position.last_loss)
         if usual is not None:
+            self.events.step = position.step + 1
             numbers = [row + 1 for row in rows[:64]]
             self.events.write("stands_out", loss=position.last_loss, usual=usual, rows=numbers)
         self._last = {"learning_rate": rate, "grad_norm": norm}

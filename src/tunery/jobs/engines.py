@@ -12,6 +12,7 @@ from tunery.core.attempt import AttemptFolder
 from tunery.core.files import prune_folders
 from tunery.core.folder import DataFolder
 from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive
+from tunery.jobs.giving_way import step_back
 from tunery.jobs.queue import Claim, give_back
 from tunery.jobs.work import Work
 from tunery.schemas.engine import EngineInput, EngineSpec
@@ -35,7 +36,7 @@ def run_engine(
     """
     resolved = ResolvedSpec.model_validate(row.resolved)
     resources = resolved.spec.resources
-    threads = resources.threads or work.settings.engine_threads
+    threads = resources.threads or work.settings.threads
 
     cache = DataFolder(work.settings.folder).tokens
     prune_folders(cache, work.settings.token_cache_bytes)
@@ -55,9 +56,12 @@ def run_engine(
 
     try:
         return drive(work, kind, resources.launcher, lay_out)
-    except Interrupted:
+    except Interrupted as interrupted:
         with work.writing() as connection:
-            give_back(connection, work.claim, None)
+            if interrupted.gives_way_to is None:
+                give_back(connection, work.claim, None)
+            else:
+                step_back(connection, work.claim, interrupted.gives_way_to)
     except LeftOff as left:
         with work.writing() as connection:
             leave_off(connection, work.claim, left.status)

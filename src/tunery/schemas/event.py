@@ -26,15 +26,10 @@ class Started(_Event):
     """Optimizer steps in total."""
     rows: int
     validation_rows: int
-    tokens: int | None = None
-    """Tokens of one epoch. This and the next three are there where all rows are tokens already; else `tokenized`
-    tells them later."""
-    supervised_tokens: int | None = None
-    """Tokens of one epoch that are trained on."""
-    dropped_rows: int | None = None
-    """Rows left out because nothing in them can be trained on."""
-    cut_rows: int | None = None
-    """Examples that were longer than max_sequence_length and lost their end."""
+    tokens: int | None
+    """Tokens of one epoch; none where rows become tokens while it trains."""
+    supervised_tokens: int | None
+    """Tokens of one epoch that are trained on; none as above."""
     trainable_parameters: int
     parameters: int
     resumed_from: int | None
@@ -42,14 +37,17 @@ class Started(_Event):
 
 
 class Tokenized(_Event):
-    """All rows have become tokens, while the training went on."""
+    """All rows are tokens now, and this is what they came to."""
 
     type: Literal["tokenized"] = "tokenized"
+    stage: str
+    """`tokenize` for training rows, `tokenize validation` for validation rows."""
     tokens: int
-    """Tokens of one epoch."""
     supervised_tokens: int
     dropped_rows: int
+    """Rows left out because nothing in them can be trained on."""
     cut_rows: int
+    """Examples that were longer than max_sequence_length and lost their end."""
 
 
 class Metric(_Event):

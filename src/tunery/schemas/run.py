@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
 
@@ -173,6 +174,11 @@ class ResourceSpec(Schema):
     """How the engine is started."""
     threads: int = Field(default=0, ge=0)
     """CPU threads of the engine; 0 = the server's default. 1 makes training bit-for-bit reproducible."""
+    priority: int = Field(default=0, ge=-100, le=100)
+    """Who comes first where several wait. A step counts like an hour of waiting, so that nobody waits for ever."""
+    idle_time: bool = False
+    """Train only while nothing else wants the machine: it saves and gives way to other runs, and comes back by
+    itself."""
 
 
 class TriggerSpec(Schema):
@@ -263,6 +269,8 @@ class ResolvedSpec(Schema):
     """What it will come to."""
     notes: list[str] = []
     """What the user should know: values lowered, rows left out …"""
+    leaks: list[LeakCount] = []
+    """Test sets with rows that also appear in the training data, as far as a quick look can tell."""
 
 
 RunState = Literal["queued", "running", "paused", "succeeded", "stopped", "failed", "cancelled"]
@@ -276,6 +284,8 @@ class Stage(Schema):
     state: StageState
     started: Microseconds | None = None
     ended: Microseconds | None = None
+    idle: int = 0
+    """Microseconds since `started` in which nothing worked on it: the run was paused, or the server was down."""
     error: dict[str, Any] | None = None
     doing: str | None = None
     """What it is doing, in words; for an evaluation: which model answers or is scored."""
@@ -298,13 +308,21 @@ class Progress(Schema):
 class Waiting(Schema):
     """Why a run isn't begun, or its next stage."""
 
-    code: Literal["no_worker", "runs_ahead", "worker_takes_it"]
+    code: Literal[
+        "no_worker", "project_limit", "slot_coming", "runs_ahead", "gave_way", "idle_time", "worker_takes_it"
+    ]
+    """no_worker: nobody is there to work. project_limit: its project has as many runs at work as it may. slot_coming:
+    an idle-time run saves, to give way to it. runs_ahead: others come first. gave_way: an idle-time run that comes
+    back when the others are done. idle_time: an idle-time run that others keep from beginning. worker_takes_it: nothing
+    is in the way."""
     message: str
     """The same in a sentence."""
     ahead: list[str] = []
     """The first of the runs that come before it, as `name #1`."""
     ahead_count: int = 0
     """How many there are."""
+    limit: int | None = None
+    """How many runs the project may have at work, where that is in the way."""
 
 
 class Run(Schema):
@@ -322,6 +340,10 @@ class Run(Schema):
     """Why it doesn't go on yet, while a stage of it waits to be begun."""
     method: str
     base_model: str
+    priority: int = 0
+    """Who comes first where several wait."""
+    idle_time: bool = False
+    """It gives way to other runs, and comes back by itself."""
     progress: Progress
     stages: list[Stage]
     attempt: int
@@ -390,10 +412,19 @@ class MetricSeries(Schema):
     times: list[int]
 
 
+class LogPart(Schema):
+    """The log of one attempt."""
+
+    attempt: int
+    stage: Literal["train", "evaluate"]
+
+
 class RunLog(Schema):
-    """A part of what the engine of the newest attempt printed."""
+    """A part of what the engine of one attempt printed."""
 
     text: str
     offset: int
-    """Byte to go on from."""
+    """Byte to continue from."""
     attempt: int
+    logs: list[LogPart] = []
+    """All attempts that printed something, oldest first."""

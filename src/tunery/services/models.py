@@ -6,7 +6,7 @@ from sqlalchemy import Row, select
 
 from tunery.core.errors import Problem
 from tunery.db.tables import checkpoint, evaluation, model, model_version, run, task
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.methods.point import writes_text
 from tunery.schemas.model import Model, ModelVersion, PublishRequest
 from tunery.schemas.project import Page
@@ -20,6 +20,11 @@ _LIST = "tunery models list"
 def list_models(ctx: Context, limit: int = 20, after: str | None = None) -> Page[Model]:
     """Models, newest first."""
     return lists.page(ctx, model, select(model), lambda row: _model(ctx, row), limit=limit, after=after)
+
+
+def list_names(ctx: Context) -> list[str]:
+    """The names of all models."""
+    return list(ctx.conn.scalars(select(model.c.name).where(model.c.project_id == ctx.project)))
 
 
 def get_model(ctx: Context, name: str) -> Model:

@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from os import SEEK_END
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,6 @@ from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.ids import new_id
 from tunery.data.laid_out import read_report
-from tunery.data.leaks import sentence
 from tunery.db.curves import points_after, read_series
 from tunery.db.tables import (
     attempt,
@@ -26,7 +24,6 @@ from tunery.db.tables import (
     task,
 )
 from tunery.jobs import stages
-from tunery.jobs.queue import enqueue
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
 from tunery.launch.point import LAUNCHERS
 from tunery.models.folder import ModelFolder
@@ -34,12 +31,15 @@ from tunery.schemas.project import Page
 from tunery.schemas.recipe import LeakReport, RecipePreview, RecipeReport
 from tunery.schemas.run import (
     Checkpoint,
+    LogPart,
     MetricSeries,
     Progress,
     ResolvedSpec,
     Run,
     RunDetail,
+    RunLog,
     RunSpec,
+    RunState,
     Stage,
     TrainResult,
 )
@@ -120,8 +120,8 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
             created=now_us(),
         )
     )
-    stages.note(ctx.conn, ctx.project, id, f"{name} #{number} is queued.")
-    enqueue(ctx.conn, "train", ctx.project, {}, id)
+    stages.note(ctx.conn, ctx.project, id, stages.SAYS["queued"])
+    stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
 
 
@@ -159,7 +159,7 @@ def ask(ctx: Context, id: str, verb: Verb) -> Run:
         _resume(ctx, row)
     elif row.state == "running":
         ctx.conn.execute(update(run).where(run.c.id == row.id).values(want=verb))
-        stages.note(ctx.conn, ctx.project, row.id, f"Asked to {verb}.")
+        stages.note(ctx.conn, ctx.project, row.id, f"{verb.capitalize()} requested.")
     else:
         _ask_idle(ctx, row, verb)
     return get_run(ctx, row.id)
@@ -219,27 +219,37 @@ def checkpoints(ctx: Context, id: str) -> list[Checkpoint]:
     ]
 
 
-def log(ctx: Context, id: str, offset: int = 0) -> dict[str, Any]:
-    """The log of the newest engine that wrote one, from a byte offset: {text, offset, attempt}."""
+def log(ctx: Context, id: str, offset: int = 0, attempt_number: int | None = None) -> RunLog:
+    """What an engine printed, from a byte offset: that of one attempt, or the newest that printed anything."""
     row = need_run(ctx, id)
     attempts = ctx.conn.execute(
-        select(attempt.c.folder, attempt.c.number)
+        select(attempt.c.folder, attempt.c.number, task.c.kind)
         .join(task, task.c.id == attempt.c.task_id)
         .where(task.c.run_id == row.id)
-        .order_by(attempt.c.number.desc())
+        .order_by(attempt.c.number)
     ).all()
-    for one in attempts:
-        with suppress(FileNotFoundError), AttemptFolder(Path(one.folder)).log.open("rb") as file:
-            if file.seek(0, SEEK_END) == 0:
-                continue  # it had nothing to say; an earlier engine did
+    files = {one.number: AttemptFolder(Path(one.folder)).log for one in attempts}
+    logs = [
+        LogPart(attempt=one.number, stage="evaluate" if one.kind == "evaluate" else "train")
+        for one in attempts
+        if _size(files[one.number])
+    ]
+    number = attempt_number or (logs[-1].attempt if logs else max(files, default=0))
+    text = b""
+    if number in files:
+        with suppress(FileNotFoundError), files[number].open("rb") as file:
             file.seek(offset)
             text = file.read(_LOG_BYTES)
-            return {
-                "text": text.decode("utf-8", errors="replace"),
-                "offset": offset + len(text),
-                "attempt": one.number,
-            }
-    return {"text": "", "offset": offset, "attempt": attempts[0].number if attempts else 0}
+    return RunLog(
+        text=text.decode("utf-8", errors="replace"), offset=offset + len(text), attempt=number, logs=logs
+    )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def ended(run_state: str) -> bool:
@@ -273,22 +283,26 @@ def _numbered(text: str) -> tuple[str, int | None]:
 
 def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     """A verb for a run that no engine works on."""
-    targets = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
+    targets: dict[str, RunState] = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
     if verb == "pause" and row.state == "paused":
         return
-    if verb == "stop" and row.result is None:
-        verb = "cancel"
+    if verb == "stop" and row.result is None and not _saved(ctx, row.id):
+        verb = "cancel"  # there is nothing to keep
     waiting = ctx.conn.scalars(
         select(task.c.id).where(task.c.run_id == row.id, task.c.state.not_in(TASK_ENDED))
     )
     for id in list(waiting):
         move_task(ctx.conn, id, "cancelled")
-    if not move_run(ctx.conn, row.id, targets[verb]):  # pyright: ignore[reportArgumentType]
+    if not move_run(ctx.conn, row.id, targets[verb]):
         raise Problem(
             "not_in_state", noun="run", name=row.id, state=row.state, verb=verb, needed="queued or running"
         )
     stages.leave_off(ctx.conn, row.id, "waiting" if verb == "pause" else "skipped")
-    stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
+    stages.note(ctx.conn, ctx.project, row.id, stages.SAYS[targets[verb]])
+
+
+def _saved(ctx: Context, run_id: str) -> bool:
+    return ctx.conn.scalar(select(checkpoint.c.id).where(checkpoint.c.run_id == run_id).limit(1)) is not None
 
 
 def _resume(ctx: Context, row: Row[Any]) -> None:
@@ -297,8 +311,8 @@ def _resume(ctx: Context, row: Row[Any]) -> None:
             "not_in_state", noun="run", name=row.id, state=row.state, verb="resume", needed="paused"
         )
     planned = [Stage.model_validate(stage) for stage in row.stages]
-    kind = next((one.name for one in planned if one.state == "waiting" and one.name != "prepare"), "train")
-    enqueue(ctx.conn, kind, ctx.project, {}, row.id)
+    stage = next((one.name for one in planned if one.state == "waiting"), "train")
+    stages.begin(ctx.conn, ctx.project, row.id, stage)
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
@@ -328,7 +342,7 @@ def _filled(
         held_out=found.held_out,
         general=found.general,
         minimum_rows=ctx.settings.minimum_rows,
-        leaks=sentence(leaks),
+        leaks=leaks,
     )
     return resolved, leaks
 
@@ -341,6 +355,7 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
             .join(model, model.c.id == model_version.c.model_id)
             .where(model_version.c.id == row.model_version_id)
         ).one()
+    resources = row.resolved["spec"]["resources"]
     return {
         "id": row.id,
         "name": row.name,
@@ -351,6 +366,8 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
         "waiting": waiting_of(ctx, row.id) if row.state in ("queued", "running") else None,
         "method": row.method,
         "base_model": row.base_model,
+        "priority": resources.get("priority", 0),
+        "idle_time": resources.get("idle_time", False),
         "progress": row.progress,
         "stages": row.stages,
         "attempt": row.attempt,
