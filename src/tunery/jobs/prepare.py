@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from tunery.blobs.point import BlobStore
 from tunery.core.attempt import run_data_folder
 from tunery.data import general
 from tunery.data.laid_out import Rows, Sources, lay_out_held_out, lay_out_training, read_report
-from tunery.data.leaks import sentence
+from tunery.data.leaks import messages
 from tunery.data.store import VersionReader
 from tunery.jobs import stages
 from tunery.jobs.work import Work
@@ -18,25 +19,9 @@ from tunery.schemas.run import ResolvedSpec
 def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> tuple[Path, Path | None]:
     """Paths of the training rows and, where there are any, of the validation rows."""
     assert work.claim.run is not None
-
-    def version(manifest: str | None) -> VersionReader | None:
-        return None if manifest is None else VersionReader(work.blobs, manifest)
-
-    train = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
-    corpus: Rows | None = version(inputs.get("general"))
-    if resolved.spec.data.mix is not None and corpus is None:
-        corpus = general.shipped(train[0].manifest.row_kind)
-    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
-    sources = Sources(
-        train=train,
-        validation=version(inputs["validation"]),
-        general=corpus,
-        held_out=version(inputs["held_out"]),
-        length=token_length(Path(inputs["base_model"])) if joins else None,
-    )
     folder = run_data_folder(work.settings.folder, work.claim.run)
     told = read_report(folder) is not None
-    laid_out = lay_out_training(folder, sources, resolved)
+    laid_out = lay_out_training(folder, sources_of(work.blobs, inputs, resolved), resolved)
     report = read_report(folder)
     if report is not None and not told:
         with work.writing() as connection:
@@ -45,18 +30,37 @@ def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) ->
     return laid_out
 
 
+def sources_of(blobs: BlobStore, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
+    """The rows that a resolved spec names, by the manifests fixed with it."""
+
+    def version(manifest: str | None) -> VersionReader | None:
+        return None if manifest is None else VersionReader(blobs, manifest)
+
+    train = [VersionReader(blobs, manifest) for manifest in inputs["train"]]
+    corpus: Rows | None = version(inputs.get("general"))
+    if resolved.spec.data.mix is not None and corpus is None:
+        corpus = general.shipped(train[0].manifest.row_kind)
+    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
+    return Sources(
+        train=train,
+        validation=version(inputs["validation"]),
+        general=corpus,
+        held_out=version(inputs["held_out"]),
+        length=token_length(Path(inputs["base_model"])) if joins else None,
+    )
+
+
 def _in_words(report: RecipeReport) -> list[str]:
     """What the rows came to, for the run's log."""
     rows = report.rows
     aside = (
-        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them returned to training."
+        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them went back to training."
         if rows.returned
         else ""
     )
     joined = f" {rows.joined:,} rows were joined to others." if rows.joined else ""
-    leaks = sentence(report.leaks)
     counts = f"{rows.train:,} training rows, {rows.validation:,} validation rows.{aside}{joined}"
-    return [counts, *([leaks] if leaks else [])]
+    return [counts, *messages(report.leaks)]
 
 
 def held_out_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Path:

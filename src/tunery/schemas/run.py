@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.estimate import EstimateResult
+from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
 
@@ -268,6 +270,8 @@ class ResolvedSpec(Schema):
     """What it will come to."""
     notes: list[str] = []
     """What the user should know: values lowered, rows left out …"""
+    leaks: list[LeakCount] = []
+    """Test sets with rows that also appear in the training data, as far as a quick look can tell."""
 
 
 RunState = Literal["queued", "running", "paused", "succeeded", "stopped", "failed", "cancelled"]
@@ -281,6 +285,8 @@ class Stage(Schema):
     state: StageState
     started: Microseconds | None = None
     ended: Microseconds | None = None
+    idle: int = 0
+    """Microseconds since `started` in which nothing worked on it: the run was paused, or the server was down."""
     error: dict[str, Any] | None = None
     doing: str | None = None
     """What it is doing, in words; for an evaluation: which model answers or is scored."""
@@ -293,6 +299,8 @@ class Progress(Schema):
     """How far a run is."""
 
     step: int = 0
+    saved: int = 0
+    """Step of the newest checkpoint: a run that dies, or can't save when it is to pause, goes on from there."""
     steps: int = 0
     epoch: float = 0.0
     loss: float | None = None
@@ -338,7 +346,7 @@ class Run(Schema):
     priority: int = 0
     """Who comes first where several wait."""
     idle_time: bool = False
-    """It gives way to other runs, and comes back by itself."""
+    """It gives way to other runs, and continues automatically."""
     progress: Progress
     stages: list[Stage]
     attempt: int
@@ -385,6 +393,8 @@ class RunDetail(Run):
     resolved: ResolvedSpec
     result: TrainResult | None = None
     """Of the last attempt; none while it trains."""
+    estimate: EstimateResult | None = None
+    """What was predicted before it was submitted, where somebody asked; to be held against the result."""
 
 
 class Checkpoint(Schema):
@@ -407,10 +417,19 @@ class MetricSeries(Schema):
     times: list[int]
 
 
+class LogPart(Schema):
+    """The log of one attempt."""
+
+    attempt: int
+    stage: Literal["train", "evaluate"]
+
+
 class RunLog(Schema):
-    """A part of what the engine of the newest attempt printed."""
+    """A part of what the engine of one attempt printed."""
 
     text: str
     offset: int
-    """Byte to go on from."""
+    """Byte to continue from."""
     attempt: int
+    logs: list[LogPart] = []
+    """All attempts that printed something, oldest first."""
