@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check hostile chaos docs fix clean compiler bench-data soak
+.PHONY: help setup demo test check hostile chaos docs fix clean compiler bench-data bench-engine soak
 
 help:
 	@echo "make demo    the whole product in one command: import, train, evaluate, publish, ask, console"
@@ -14,6 +14,7 @@ help:
 	@echo "make chaos   200 runs while processes are killed, stopped and restarted; leaves chaos-report.json"
 	@echo "make docs    write the reference from the code"
 	@echo "make bench-data   how fast a file becomes a dataset, beside the datasets library"
+	@echo "make bench-engine how fast training is, beside TRL"
 	@echo "make soak    the same at 1 GB and with 10 million rows, and an upload of 10 GB"
 	@echo "make fix     format, and fix what the linter can"
 
@@ -40,6 +41,9 @@ compiler:
 
 bench-data: setup
 	$(BIN)/python -m bench.data
+
+bench-engine: setup
+	$(BIN)/python -m bench.engine
 
 soak: setup
 	$(BIN)/python -m bench.soak
