@@ -5,12 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from tests.jobs.house import House, bare_model
+from tests.jobs.house import FAKE_ENGINE, House, alpaca, bare_model
 from tunery.core.attempt import attempt_folder
-from tunery.db.engine import writing
-from tunery.db.tables import attempt
+from tunery.core.settings import ServerSettings
+from tunery.db.engine import reading, writing
+from tunery.db.tables import attempt, worker
 from tunery.schemas.model import AddBaseModel
 from tunery.services import base_models, datasets, runs
 
@@ -127,7 +128,8 @@ def test_pause_and_resume(working: House, model: Path) -> None:
     run = working.submit(model, 80)
     working.wait_for_step(run, 5)
     working.ask(run, "pause")
-    working.wait_for_state(run, "paused", "failed")
+    paused = working.wait_for_state(run, "paused", "failed").progress
+    assert paused.saved == paused.step >= 5
     working.ask(run, "resume")
     ended = working.wait_for_state(run, "succeeded", "failed")
     assert (ended.state, ended.attempt) == ("succeeded", 2)
@@ -151,3 +153,30 @@ def test_a_run_that_gains_nothing_fails_with_the_last_words(working: House, tmp_
     assert ended.reason is not None
     assert ended.reason["code"] == "engine_crashed"
     assert "the base model is cursed" in ended.reason["message"]
+
+
+def test_a_dead_worker_is_noticed_before_its_lease_ends(tmp_path: Path, model: Path) -> None:
+    settings = ServerSettings(
+        data=tmp_path / "data", engine_command=FAKE_ENGINE, heartbeat_seconds=0.3, lease_seconds=3600
+    )
+    house = House(tmp_path, settings)
+    house.import_rows("rows", alpaca(tmp_path / "rows.jsonl", 120))
+    try:
+        first = house.start_worker()
+        house.wait("the import", lambda: imported(house))
+        run = house.submit(model, 200)
+        house.wait_for_step(run, 5)
+        house.start_worker()
+        house.wait("the second worker", lambda: len(workers(house)) == 2)
+        first.kill()
+        first.wait()
+        house.wait("the dead to be struck off", lambda: len(workers(house)) == 1)
+        ended = house.wait_for_state(run, "succeeded", "failed")
+        assert (ended.state, ended.attempt) == ("succeeded", 1)
+    finally:
+        house.close()
+
+
+def workers(house: House) -> list[str]:
+    with reading(house.engine) as connection:
+        return list(connection.scalars(select(worker.c.id)))

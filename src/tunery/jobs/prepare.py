@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tunery.blobs.point import BlobStore
 from tunery.core.attempt import run_data_folder
 from tunery.data import general
 from tunery.data.laid_out import Rows, Sources, lay_out_held_out, lay_out_training, read_report
@@ -18,31 +19,35 @@ from tunery.schemas.run import ResolvedSpec
 def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> tuple[Path, Path | None]:
     """Paths of the training rows and, where there are any, of the validation rows."""
     assert work.claim.run is not None
-
-    def version(manifest: str | None) -> VersionReader | None:
-        return None if manifest is None else VersionReader(work.blobs, manifest)
-
-    train = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
-    corpus: Rows | None = version(inputs.get("general"))
-    if resolved.spec.data.mix is not None and corpus is None:
-        corpus = general.shipped(train[0].manifest.row_kind)
-    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
-    sources = Sources(
-        train=train,
-        validation=version(inputs["validation"]),
-        general=corpus,
-        held_out=version(inputs["held_out"]),
-        length=token_length(Path(inputs["base_model"])) if joins else None,
-    )
     folder = run_data_folder(work.settings.folder, work.claim.run)
     told = read_report(folder) is not None
-    laid_out = lay_out_training(folder, sources, resolved)
+    laid_out = lay_out_training(folder, sources_of(work.blobs, inputs, resolved), resolved)
     report = read_report(folder)
     if report is not None and not told:
         with work.writing() as connection:
             for line in _in_words(report):
                 stages.note(connection, work.claim.project, work.claim.run, line)
     return laid_out
+
+
+def sources_of(blobs: BlobStore, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
+    """The rows that a resolved spec names, by the manifests fixed with it."""
+
+    def version(manifest: str | None) -> VersionReader | None:
+        return None if manifest is None else VersionReader(blobs, manifest)
+
+    train = [VersionReader(blobs, manifest) for manifest in inputs["train"]]
+    corpus: Rows | None = version(inputs.get("general"))
+    if resolved.spec.data.mix is not None and corpus is None:
+        corpus = general.shipped(train[0].manifest.row_kind)
+    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
+    return Sources(
+        train=train,
+        validation=version(inputs["validation"]),
+        general=corpus,
+        held_out=version(inputs["held_out"]),
+        length=token_length(Path(inputs["base_model"])) if joins else None,
+    )
 
 
 def _in_words(report: RecipeReport) -> list[str]:

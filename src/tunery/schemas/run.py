@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
@@ -298,6 +299,8 @@ class Progress(Schema):
     """How far a run is."""
 
     step: int = 0
+    saved: int = 0
+    """Step of the newest checkpoint: a run that dies, or can't save when it is to pause, goes on from there."""
     steps: int = 0
     epoch: float = 0.0
     loss: float | None = None
@@ -390,6 +393,8 @@ class RunDetail(Run):
     resolved: ResolvedSpec
     result: TrainResult | None = None
     """Of the last attempt; none while it trains."""
+    estimate: EstimateResult | None = None
+    """What was predicted before it was submitted, where somebody asked; to be held against the result."""
 
 
 class Checkpoint(Schema):

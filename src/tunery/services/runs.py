@@ -27,6 +27,7 @@ from tunery.jobs import stages
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
 from tunery.launch.point import LAUNCHERS
 from tunery.models.folder import ModelFolder
+from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import LeakReport, RecipePreview, RecipeReport
 from tunery.schemas.run import (
@@ -43,7 +44,7 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, lists, run_data
+from tunery.services import base_models, estimated, lists, run_data
 from tunery.services.context import Context
 from tunery.services.recipe import preview_of
 from tunery.services.resolve import resolve as resolve_spec
@@ -58,6 +59,11 @@ _LOG_BYTES = 200_000
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
     return _resolve(ctx, spec, sample=True)[0]
+
+
+def plan(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
+    """What would run, and the inputs that would be fixed with it. Raises the Problem that submitting would."""
+    return _resolve(ctx, spec, sample=False)
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
@@ -104,6 +110,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
         )
     number = (ctx.conn.scalar(select(func.max(run.c.number)).where(run.c.job_id == job_id)) or 0) + 1
     id = new_id("run")
+    predicted = estimated.known(ctx, resolved)
     ctx.conn.execute(
         run.insert().values(
             id=id,
@@ -117,6 +124,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
             inputs=inputs,
             stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
             progress=Progress().model_dump(),
+            estimate=None if predicted is None else predicted.model_dump(mode="json"),
             created=now_us(),
         )
     )
@@ -149,6 +157,7 @@ def get_run(ctx: Context, id: str) -> RunDetail:
         **_fields(ctx, row),
         resolved=ResolvedSpec.model_validate(row.resolved),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
+        estimate=None if row.estimate is None else EstimateResult.model_validate(row.estimate),
     )
 
 

@@ -2,7 +2,7 @@
 
 from tunery.diagnosis.findings.point import Seen
 from tunery.diagnosis.history import History
-from tunery.diagnosis.shape import differ, stretches
+from tunery.diagnosis.shape import differ, opening, stretches
 
 API_VERSION = 1
 TITLE = "Divergence"
@@ -26,7 +26,7 @@ def look(history: History) -> Seen | None:
     if len(values) < _FEWEST:
         return None
     parts = stretches(values, _STRETCHES)
-    lowest = min(parts, key=lambda part: part.value)
+    lowest = min(opening(values), *parts, key=lambda part: part.value)
     after = [part for part in parts if part.first > lowest.first]
     size = max(lowest.value, 0.1 * parts[0].value, 1e-9)
     rises = [part.value - lowest.value for part in after]

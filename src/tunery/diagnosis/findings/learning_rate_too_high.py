@@ -2,7 +2,7 @@
 
 from tunery.diagnosis.findings.point import Seen
 from tunery.diagnosis.history import History
-from tunery.diagnosis.shape import Level, beginning, differ, stretches
+from tunery.diagnosis.shape import Level, beginning, differ, opening, stretches
 
 API_VERSION = 1
 TITLE = "Learning rate too high"
@@ -23,7 +23,7 @@ def look(history: History) -> Seen | None:
     peak = max(history.learning_rate.values, default=0.0)
     if not peak or len(values) < _FEWEST:
         return None
-    start = beginning(values)
+    start = min(beginning(values), opening(values), key=lambda level: level.value)
     lowest: Level | None = None
     for part in stretches(values, _STRETCHES, fewest=5):
         rate = history.learning_rate.at(steps[part.last]) or 0.0

@@ -7,10 +7,12 @@ from typing import Any
 
 from tunery.core.errors import Problem
 from tunery.schemas.diagnosis import Diagnosis
+from tunery.schemas.estimate import Estimate, EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
+from tunery.sdk.finish import finish_task
 from tunery.sdk.spec import SpecLike, to_spec
 from tunery.sdk.stream import RunEvent
 
@@ -26,6 +28,7 @@ _RECIPE = as_json(RecipeReport)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
+_ESTIMATE = as_json(Estimate)
 _DIAGNOSIS = as_json(Diagnosis)
 _BODIES = as_json(list[dict[str, Any]])
 
@@ -42,6 +45,20 @@ def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
 def preview(spec: SpecLike) -> Call[RecipePreview]:
     """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return Call("POST", "/api/v1/runs/preview", _PREVIEW, body=_sent(spec), safe=True)
+
+
+def estimate(spec: SpecLike, *, timeout: float | None = None, poll: float = 0.5) -> Flow[EstimateResult]:
+    """What a run would need: tokens, steps, time and memory. Measures it, if nobody did before, and waits.
+
+    Raises the Problem that submitting would, the one that measuring failed with, or TimeoutError.
+    """
+    call = Call("POST", "/api/v1/runs/estimate", _ESTIMATE, body=_sent(spec), safe=True)
+    asked = yield from send(call)
+    if asked.found is None:
+        yield from finish_task(asked.task, timeout, poll)
+        asked = yield from send(call)
+    assert asked.found is not None
+    return asked.found
 
 
 def recipe(run: str) -> Call[RecipeReport]:
@@ -160,6 +177,7 @@ class Runs(Resource[S]):
 
     resolve = endpoint(resolve)
     preview = endpoint(preview)
+    estimate = flow(estimate)
     recipe = endpoint(recipe)
     create = endpoint(create)
     list = endpoint(list_)
