@@ -35,7 +35,8 @@ def show_preview(found: RecipePreview) -> None:
     if found.general_tokens is not None:
         say(f"About {found.general_tokens:,} of these tokens come from the general corpus.")
     say(f"Rows needed: {found.minimum.minimum}. {found.minimum.arithmetic}.")
-    for line in found.notes:
+    leaks = [one.message for one in found.leaks.tests if one.message] if found.leaks else []
+    for line in (*found.notes, *leaks):
         note(line)
     for leak in found.leaks.rows[:_LEAKS_SHOWN] if found.leaks else []:
         note(

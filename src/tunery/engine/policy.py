@@ -14,6 +14,7 @@ from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
+from tunery.engine.quantised import quantisation
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder
 from tunery.schemas.settings import TrainingSettings
@@ -146,7 +147,13 @@ class Policy(Likelihood):
         self._base, self._family = base, family
         self._frozen: PreTrainedModel | None = None
         if self.adapter:
-            model = weights.load_model(base.path, self.dtype, family, scored=scored)
+            model = weights.load_model(
+                base.path,
+                self.dtype,
+                family,
+                scored=scored,
+                quantisation=quantisation(settings, self.dtype),
+            )
             self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
         else:
             model = weights.load_model(resume or base.path, torch.float32, family, scored=scored)
@@ -171,6 +178,9 @@ class Policy(Likelihood):
     @property
     def parameters(self) -> int:
         """Weights in all, adapters included."""
+        if self.adapter:
+            # Several weights of a quantised base lie in one element.
+            return self._base.parameters + self.trainable
         return sum(p.numel() for p in self._module.parameters())
 
     @property

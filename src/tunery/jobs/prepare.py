@@ -7,7 +7,7 @@ from tunery.blobs.point import BlobStore
 from tunery.core.attempt import run_data_folder
 from tunery.data import general
 from tunery.data.laid_out import Rows, Sources, lay_out_held_out, lay_out_training, read_report
-from tunery.data.leaks import sentence
+from tunery.data.leaks import messages
 from tunery.data.store import VersionReader
 from tunery.jobs import stages
 from tunery.jobs.work import Work
@@ -54,14 +54,13 @@ def _in_words(report: RecipeReport) -> list[str]:
     """What the rows came to, for the run's log."""
     rows = report.rows
     aside = (
-        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them returned to training."
+        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them went back to training."
         if rows.returned
         else ""
     )
     joined = f" {rows.joined:,} rows were joined to others." if rows.joined else ""
-    leaks = sentence(report.leaks)
     counts = f"{rows.train:,} training rows, {rows.validation:,} validation rows.{aside}{joined}"
-    return [counts, *([leaks] if leaks else [])]
+    return [counts, *messages(report.leaks)]
 
 
 def held_out_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Path:

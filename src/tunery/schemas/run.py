@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tunery.schemas.base import Microseconds, Name, Schema
 from tunery.schemas.estimate import EstimateResult
+from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
 
@@ -269,6 +270,8 @@ class ResolvedSpec(Schema):
     """What it will come to."""
     notes: list[str] = []
     """What the user should know: values lowered, rows left out …"""
+    leaks: list[LeakCount] = []
+    """Test sets with rows that also appear in the training data, as far as a quick look can tell."""
 
 
 RunState = Literal["queued", "running", "paused", "succeeded", "stopped", "failed", "cancelled"]
@@ -282,6 +285,8 @@ class Stage(Schema):
     state: StageState
     started: Microseconds | None = None
     ended: Microseconds | None = None
+    idle: int = 0
+    """Microseconds since `started` in which nothing worked on it: the run was paused, or the server was down."""
     error: dict[str, Any] | None = None
     doing: str | None = None
     """What it is doing, in words; for an evaluation: which model answers or is scored."""
@@ -410,10 +415,19 @@ class MetricSeries(Schema):
     times: list[int]
 
 
+class LogPart(Schema):
+    """The log of one attempt."""
+
+    attempt: int
+    stage: Literal["train", "evaluate"]
+
+
 class RunLog(Schema):
-    """A part of what the engine of the newest attempt printed."""
+    """A part of what the engine of one attempt printed."""
 
     text: str
     offset: int
-    """Byte to go on from."""
+    """Byte to continue from."""
     attempt: int
+    logs: list[LogPart] = []
+    """All attempts that printed something, oldest first."""
