@@ -35,7 +35,6 @@ def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_adapter_trains_on_it_and_resumes_exactly(kind: str, tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
     base = toy_model(tmp_path / "base")
     settings = {**LEARN, f"{kind}_quantization": True}
     whole = Trained(tmp_path / "whole", base, **settings)
@@ -54,7 +53,6 @@ def test_an_adapter_trains_on_it_and_resumes_exactly(kind: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(("kind", "most"), [("int8", 0.6), ("nf4", 0.4)])
 def test_the_base_takes_less_memory(kind: str, most: float, tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
     base = toy_model(tmp_path, hidden_size=256, intermediate_size=512)
     family = load_family(inspect_folder(base))
     settings = Settings.model_validate({f"{kind}_quantization": True})

@@ -45,6 +45,15 @@ def findings(diagnosis: "Diagnosis") -> Iterator[str]:
         yield from (f"  - {line}" for line in found.advice)
 
 
+def pause_costs(run: "Run") -> str:
+    """What pausing a run loses: nothing, or what came after its newest checkpoint."""
+    saved, again = run.progress.saved, max(0, run.progress.step - run.progress.saved)
+    return (
+        "It saves first, so nothing is lost. Should it fail to save within two minutes, it goes on from step "
+        f"{saved:,} when resumed ({again:,} steps again)."
+    )
+
+
 def estimated(found: "EstimateResult") -> Iterator[str]:
     """What a run would need."""
     time, memory = found.train_seconds, found.memory_mb

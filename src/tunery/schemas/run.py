@@ -299,6 +299,8 @@ class Progress(Schema):
     """How far a run is."""
 
     step: int = 0
+    saved: int = 0
+    """Step of the newest checkpoint: a run that dies, or can't save when it is to pause, goes on from there."""
     steps: int = 0
     epoch: float = 0.0
     loss: float | None = None
@@ -344,7 +346,7 @@ class Run(Schema):
     priority: int = 0
     """Who comes first where several wait."""
     idle_time: bool = False
-    """It gives way to other runs, and comes back by itself."""
+    """It gives way to other runs, and continues automatically."""
     progress: Progress
     stages: list[Stage]
     attempt: int

@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
-from tunery.cli.runs_in_words import estimated, findings, held_against, outlook, progress, run_name, waits
+from tunery.cli.runs_in_words import (
+    estimated,
+    findings,
+    held_against,
+    outlook,
+    pause_costs,
+    progress,
+    run_name,
+    waits,
+)
 
 API_VERSION = 1
 _ORIGINS = {"user": "you", "recommended": "recommended", "template": "template", "default": "default"}
@@ -189,7 +198,13 @@ def _verb(name: str, help: str) -> None:
 
         with Client() as client:
             asked = getattr(client.runs, name)(run)
-        answer(asked, lambda: say(f"{run_name(asked)} is {asked.state}; requested: {name}."))
+
+        def people() -> None:
+            say(f"{run_name(asked)} is {asked.state}; requested: {name}.")
+            if name == "pause" and asked.state == "running":
+                say(pause_costs(asked))
+
+        answer(asked, people)
 
 
 _verb("stop", "Stop now and keep the model so far.")

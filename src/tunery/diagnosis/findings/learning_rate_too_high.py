@@ -54,8 +54,8 @@ def _seen(history: History, part: Level, base: Level, rate: float) -> Seen:
         "The training loss rose from {before} to {after} by step {last_step}, at a learning rate of {rate}.",
         [
             "Lower learning_rate to a third: {third}.",
-            "Lengthen the warm-up (warmup_ratio)." if gradual else "Let it warm up: warmup_ratio 0.05.",
-            "Put more rows in a step (gradient_accumulation_steps), and keep max_grad_norm at 1.",
+            "Lengthen the warm-up (warmup_ratio)." if gradual else "Add a warm-up: warmup_ratio 0.05.",
+            "Use more rows per step (gradient_accumulation_steps), and keep max_grad_norm at 1.",
         ],
         steps[base.first],
         steps[part.last],
