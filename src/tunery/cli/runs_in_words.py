@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's help comes without loading schemas
-    from tunery.schemas.run import ResolvedSpec, Run
+    from tunery.schemas.run import ResolvedSpec, Run, RunDetail
 
 
 def run_name(run: "Run") -> str:
@@ -54,3 +54,12 @@ def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
         if spec.publish.auto
         else "The model isn't published automatically; `tunery models publish` does it afterwards."
     )
+
+
+def lineage(run: "RunDetail") -> Iterator[str]:
+    """What it goes on from, and what goes on from it."""
+    if run.ancestors:
+        line = [run.base_model, *(f"{one.name} @ step {one.step:,}" for one in run.ancestors), run_name(run)]
+        yield f"Goes on from: {' → '.join(line)}"
+    if run.continued_by:
+        yield f"Gone on from by: {', '.join(f'{one.name} (step {one.step:,})' for one in run.continued_by)}"

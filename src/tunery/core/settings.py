@@ -61,6 +61,12 @@ class ServerSettings(BaseSettings):
         description="The dataset mixed into runs that ask for a general corpus: its name in the run's project, "
         "or its id; perhaps with @VERSION. Empty = the small one that ships with Tunery.",
     )
+    continue_days: float = Field(
+        default=31.0,
+        ge=0,
+        description="Models saved longer ago than this aren't trained on by `continue_from`, as their weights may be "
+        "gone; 0 = however old.",
+    )
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
     lease_seconds: float = Field(
         default=12.0, gt=0, description="How long a worker's claim holds without renewal."

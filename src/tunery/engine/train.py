@@ -86,6 +86,7 @@ class Training:
             inputs.family,
             self.settings,
             base_name=spec.resolved.spec.base_model,
+            start=Path(given.start) if given.start else None,
             resume=found.path if found else None,
             scored="score" in self.method.NEEDS,
         )

@@ -1,13 +1,19 @@
 """Lays out a run's rows where its engines read them: from the blob store's versions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunery.core.attempt import run_data_folder
+from sqlalchemy import select
+
+from tunery.core.attempt import run_data_folder, run_folder
 from tunery.data import general
-from tunery.data.laid_out import Rows, Sources, lay_out_held_out, lay_out_training, read_report
+from tunery.data.laid_out import Earlier, Sources, lay_out_held_out, lay_out_training, read_report
 from tunery.data.leaks import sentence
+from tunery.data.replay import Rows
 from tunery.data.store import VersionReader
+from tunery.db.engine import reading
+from tunery.db.tables import run
 from tunery.jobs import stages
 from tunery.jobs.work import Work
 from tunery.models.lengths import token_length
@@ -22,15 +28,10 @@ def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) ->
     def version(manifest: str | None) -> VersionReader | None:
         return None if manifest is None else VersionReader(work.blobs, manifest)
 
-    train = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
-    corpus: Rows | None = version(inputs.get("general"))
-    if resolved.spec.data.mix is not None and corpus is None:
-        corpus = general.shipped(train[0].manifest.row_kind)
     joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
-    sources = Sources(
-        train=train,
+    sources = replace(
+        _learnt(work, inputs, resolved),
         validation=version(inputs["validation"]),
-        general=corpus,
         held_out=version(inputs["held_out"]),
         length=token_length(Path(inputs["base_model"])) if joins else None,
     )
@@ -45,6 +46,26 @@ def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) ->
     return laid_out
 
 
+def _learnt(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
+    """The rows that a run learns from."""
+    train = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
+    corpus: Rows | None = None
+    if inputs.get("general") is not None:
+        corpus = VersionReader(work.blobs, inputs["general"])
+    elif resolved.spec.data.mix is not None:
+        corpus = general.shipped(train[0].manifest.row_kind)
+    before = inputs.get("earlier")
+    return Sources(train, general=corpus, earlier=None if before is None else _earlier(work, before))
+
+
+def _earlier(work: Work, inputs: dict[str, Any]) -> Earlier:
+    """The run that is gone on from, for what it learnt from."""
+    with reading(work.engine) as connection:
+        stored = connection.scalars(select(run.c.resolved).where(run.c.id == inputs["run"])).one()
+    resolved = ResolvedSpec.model_validate(stored)
+    return Earlier(resolved, _learnt(work, inputs, resolved))
+
+
 def _in_words(report: RecipeReport) -> list[str]:
     """What the rows came to, for the run's log."""
     rows = report.rows
@@ -57,6 +78,11 @@ def _in_words(report: RecipeReport) -> list[str]:
     leaks = sentence(report.leaks)
     counts = f"{rows.train:,} training rows, {rows.validation:,} validation rows.{aside}{joined}"
     return [counts, *([leaks] if leaks else [])]
+
+
+def started_from(work: Work, run: str, resolved: ResolvedSpec) -> str | None:
+    """Folder of the earlier model that a run goes on from."""
+    return str(run_folder(work.settings.folder, run).start) if resolved.continues else None
 
 
 def held_out_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Path:

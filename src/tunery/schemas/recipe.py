@@ -13,8 +13,8 @@ class RecipePart(Schema):
 
     dataset: str
     """`name@version`, or a path."""
-    kind: Literal["own", "general"] = "own"
-    """`general`: the corpus that is mixed in."""
+    kind: Literal["own", "general", "replay"] = "own"
+    """`general`: the corpus that is mixed in. `replay`: what the continued run learnt from it, mixed in again."""
     rows_in: int
     characters_in: int
     sampling_rate: float
@@ -95,6 +95,8 @@ class RecipePreview(Schema):
     """Estimated from a sample of the rows; of one epoch."""
     general_tokens: int | None = None
     """What the general corpus adds to that."""
+    replay_tokens: int | None = None
+    """What is mixed in again of the earlier run's data adds to that."""
     minimum: MinimumRows
     leaks: LeakReport | None = None
     """None = there are no test rows."""

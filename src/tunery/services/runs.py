@@ -1,7 +1,7 @@
 """Runs: submit, follow, stop, pause, resume, cancel."""
 
-import re
 from contextlib import suppress
+from dataclasses import dataclass
 from os import SEEK_END
 from pathlib import Path
 from typing import Any, Literal
@@ -43,28 +43,30 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, lists, run_data
+from tunery.services import base_models, continuing, lists, replay, run_data
+from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
+from tunery.services.continuing import Start
+from tunery.services.find_run import LIST, need_run
 from tunery.services.recipe import preview_of
 from tunery.services.resolve import resolve as resolve_spec
 from tunery.services.run_data import RunData
 from tunery.services.waiting import waiting_of
 
 Verb = Literal["stop", "pause", "resume", "cancel"]
-_LIST = "tunery runs list"
 _LOG_BYTES = 200_000
 
 
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
-    return _resolve(ctx, spec)[0]
+    return _filled(ctx, _plan(ctx, spec))[0]
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
     """What a spec's data would come to. Raises the Problem that submitting would."""
-    base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=True)
-    resolved, leaks = _filled(ctx, found, base, base_hash)
+    plan = _plan(ctx, spec, measured=True)
+    resolved, leaks = _filled(ctx, plan)
+    found = plan.found
     return preview_of(
         resolved,
         train=found.train,
@@ -72,6 +74,7 @@ def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
         validation=found.validation,
         minimum_rows=ctx.settings.minimum_rows,
         leaks=leaks,
+        replay=found.replay,
     )
 
 
@@ -80,14 +83,15 @@ def recipe(ctx: Context, id: str) -> RecipeReport:
     row = need_run(ctx, id)
     report = read_report(run_data_folder(ctx.folder, row.id))
     if report is None:
-        raise Problem("not_found", noun="recipe report of", name=id, list=_LIST)
+        raise Problem("not_found", noun="recipe report of", name=id, list=LIST)
     return report
 
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
-    resolved, inputs = _resolve(ctx, spec)
-    name = resolved.spec.name
+    plan = _plan(ctx, spec)
+    resolved = _filled(ctx, plan)[0]
+    spec, name = resolved.spec, resolved.spec.name
     assert name is not None
     job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
     if job_id is None:
@@ -114,12 +118,15 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
             method=spec.method,
             base_model=spec.base_model,
             resolved=resolved.model_dump(mode="json"),
-            inputs=inputs,
+            inputs=_inputs(ctx, plan),
             stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
             progress=Progress().model_dump(),
+            continues_id=plan.start.continued.run if plan.start else None,
             created=now_us(),
         )
     )
+    if plan.start is not None:
+        continuing.keep(ctx, plan.start, id)
     stages.note(ctx.conn, ctx.project, id, f"{name} #{number} is queued.")
     enqueue(ctx.conn, "train", ctx.project, {}, id)
     return get_run(ctx, id)
@@ -145,9 +152,12 @@ def list_runs(
 def get_run(ctx: Context, id: str) -> RunDetail:
     """One run with its frozen spec. Raises Problem `not_found`."""
     row = need_run(ctx, id)
+    resolved = ResolvedSpec.model_validate(row.resolved)
     return RunDetail(
         **_fields(ctx, row),
-        resolved=ResolvedSpec.model_validate(row.resolved),
+        resolved=resolved,
+        ancestors=continuing.ancestors(ctx, resolved),
+        continued_by=continuing.continued_by(ctx, row.id),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
     )
 
@@ -247,30 +257,6 @@ def ended(run_state: str) -> bool:
     return run_state in RUN_ENDED
 
 
-def need_run(ctx: Context, id: str) -> Row[Any]:
-    """The table's row of a run, with its job's name: by id, by `name #2`, or the newest run of a name.
-
-    Raises Problem `not_found`.
-    """
-    query = select(run, job.c.name, job.c.description).join(job, job.c.id == run.c.job_id)
-    row = ctx.conn.execute(query.where(run.c.project_id == ctx.project, run.c.id == id)).one_or_none()
-    if row is None:  # asked apart, so that either finds its index
-        name, number = _numbered(id)
-        named = query.where(job.c.project_id == ctx.project, job.c.name == name)
-        if number is not None:
-            named = named.where(run.c.number == number)
-        row = ctx.conn.execute(named.order_by(run.c.number.desc()).limit(1)).one_or_none()
-    if row is None:
-        raise Problem("not_found", noun="run", name=id, list=_LIST)
-    return row
-
-
-def _numbered(text: str) -> tuple[str, int | None]:
-    """`name #2` as name and number."""
-    name, _, number = text.rpartition("#")
-    return (name.strip(), int(number)) if name and re.fullmatch("[0-9]{1,9}", number) else (text, None)
-
-
 def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     """A verb for a run that no engine works on."""
     targets = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
@@ -302,33 +288,65 @@ def _resume(ctx: Context, row: Row[Any]) -> None:
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
-def _resolve(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
-    """The resolved spec, and the inputs fixed with it."""
+@dataclass(frozen=True)
+class _Plan:
+    """Everything a spec names, looked up."""
+
+    found: RunData
+    base: ModelFolder
+    base_hash: str
+    start: Start | None
+    left_out: str | None
+    """Why nothing of an earlier run's data is mixed in."""
+
+    @property
+    def begun(self) -> Begun:
+        if self.start is None:
+            return FROM_BASE
+        replayed = [one.label for one in self.found.replay.facts]
+        return Begun(
+            continued=self.start.continued.model_copy(update={"replayed": replayed}),
+            settings=self.start.earlier.spec.settings,
+            replay=self.found.replay,
+            left_out=self.left_out,
+        )
+
+
+def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
+    """`measured`: with the characters of a token counted for all data, not only where it decides something."""
     LAUNCHERS.load(spec.resources.launcher)
+    spec, start = continuing.find(ctx, spec)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=False)
-    inputs = {
-        "base_model": str(base.path),
-        "licence": base_models.licence_of(ctx, spec.base_model),
-        **found.inputs(),
+    found, left_out = run_data.look_up(ctx, spec), None
+    if start is not None:
+        continuing.check_base(start, base_hash)
+        found, left_out = replay.added(ctx, found, start)
+    return _Plan(run_data.measured(ctx, found, base, everything=measured), base, base_hash, start, left_out)
+
+
+def _inputs(ctx: Context, plan: _Plan) -> dict[str, Any]:
+    """What is fixed with the resolved spec."""
+    return {
+        "base_model": str(plan.base.path),
+        "licence": base_models.licence_of(ctx, plan.found.spec.base_model),
+        **plan.found.inputs(),
     }
-    return _filled(ctx, found, base, base_hash)[0], inputs
 
 
-def _filled(
-    ctx: Context, found: RunData, base: ModelFolder, base_hash: str
-) -> tuple[ResolvedSpec, LeakReport | None]:
+def _filled(ctx: Context, plan: _Plan) -> tuple[ResolvedSpec, LeakReport | None]:
+    found = plan.found
     leaks = run_data.leaks_of(ctx, found)
     resolved = resolve_spec(
         found.spec,
-        base=base,
-        base_hash=base_hash,
+        base=plan.base,
+        base_hash=plan.base_hash,
         train=found.train,
         validation=found.validation,
         held_out=found.held_out,
         general=found.general,
         minimum_rows=ctx.settings.minimum_rows,
         leaks=sentence(leaks),
+        begun=plan.begun,
     )
     return resolved, leaks
 

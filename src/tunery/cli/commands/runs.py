@@ -6,10 +6,16 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
-from tunery.cli.runs_in_words import outlook, progress, run_name, waits
+from tunery.cli.runs_in_words import lineage, outlook, progress, run_name, waits
 
 API_VERSION = 1
-_ORIGINS = {"user": "you", "recommended": "recommended", "template": "template", "default": "default"}
+_ORIGINS = {
+    "user": "you",
+    "recommended": "recommended",
+    "template": "template",
+    "default": "default",
+    "continued": "earlier run",
+}
 
 
 @click.group(cls=Group)
@@ -86,6 +92,8 @@ def show(run: str) -> None:
             reason = Problem.from_dict(found.reason)
             say(f"{reason.message} {reason.cli_cure}")
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
+        for line in lineage(found):
+            say(line)
         if found.model:
             say(f"Published as {found.model}")
         if found.evaluation:

@@ -148,13 +148,15 @@ export class Recipe {
     }
   }
 
-  show({ parts, rows, characters, tokens, general_tokens: general, minimum, leaks }) {
+  show({ parts, rows, characters, tokens, general_tokens: general, replay_tokens: replay, minimum, leaks }) {
     const line = (...texts) => element("p", {}, ...texts);
     const facts = [
       line(element("strong", {}, _("%(rows)s rows learn", { rows: count(rows.train) })), ` · ${_("%(n)s characters", { n: count(characters) })} · ${_("about %(n)s tokens an epoch", { n: count(tokens) })}`),
     ];
     const mixed = parts.find((part) => part.kind === "general");
     if (mixed) facts.push(line(_("The general corpus %(name)s adds %(rows)s rows, about %(tokens)s tokens (%(share)s %).", { name: mixed.dataset, rows: count(mixed.rows), tokens: count(general), share: shown(mixed.share, 1) })));
+    const again = parts.filter((part) => part.kind === "replay");
+    if (again.length) facts.push(line(_("Learnt before and mixed in again: %(names)s, %(rows)s rows, about %(tokens)s tokens.", { names: again.map((part) => part.dataset).join(", "), rows: count(again.reduce((sum, part) => sum + part.rows, 0)), tokens: count(replay) })));
     if (rows.set_aside) facts.push(line(_("%(n)s rows validate", { n: count(rows.validation) }), rows.returned ? `; ${_("%(drawn)s were drawn, and %(back)s return to training", { drawn: count(rows.set_aside), back: count(rows.returned) })}` : ""));
     facts.push(line(element("span", { class: "muted" }, _("Rows needed: %(n)s.", { n: minimum.minimum }), ` ${minimum.arithmetic}`)));
     if (leaks && leaks.exact + leaks.near) facts.push(this.leaked(leaks));

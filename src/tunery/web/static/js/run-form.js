@@ -22,7 +22,8 @@ function specOf() {
   if (text("name")) spec.name = text("name");
   if (text("description")) spec.description = text("description");
   spec.method = method().name;
-  spec.base_model = $("base_model").value;
+  if ($("replay")) spec.continue_from = continueFrom();
+  else spec.base_model = $("base_model").value;
   spec.data = recipe.data();
   if ($("validation").value) spec.data.validation = { dataset: $("validation").value };
   if (Object.keys(fields.chosen).length) spec.settings = { ...fields.chosen };
@@ -36,6 +37,15 @@ function specOf() {
   }
   if ($("publish").checked) spec.publish = begun.publish?.name ? { auto: true, name: begun.publish.name } : { auto: true };
   return spec;
+}
+
+// The base model goes without saying; a tenth is mixed in again without saying, too.
+function continueFrom() {
+  const { run } = begun.continue_from;
+  const share = $("replay").value.trim();
+  const from = { run, step: Number($("continue-step").value) };
+  if (share !== $("replay").defaultValue || begun.continue_from.replay !== undefined) from.replay = Number.isNaN(Number(share)) || !share ? share : Number((Number(share) / 100).toPrecision(6));
+  return from;
 }
 
 function showTypes() {
@@ -133,10 +143,11 @@ function factsOf(spec, { spec: filled, outlook, origins }) {
 }
 
 function valuesFrom(origins, type) {
-  const n = { user: 0, recommended: 0, template: 0, default: 0 };
+  const n = { user: 0, continued: 0, recommended: 0, template: 0, default: 0 };
   for (const origin of Object.values(origins)) n[origin] += 1;
   return [
     n.user && _("%(n)s yours", { n: n.user }),
+    n.continued && _("%(n)s of the earlier run", { n: n.continued }),
     n.recommended && _("%(n)s that “%(method)s” recommends for %(type)s training", { n: n.recommended, method: method().title, type }),
     n.template && _("%(n)s of the template", { n: n.template }),
     n.default && _("%(n)s defaults", { n: n.default }),
@@ -147,7 +158,7 @@ async function check() {
   const spec = specOf();
   const turn = (state.asked += 1);
   $("start").disabled = true;
-  if (!spec.base_model || !spec.data.train.length) {
+  if (!(spec.base_model || spec.continue_from) || !spec.data.train.length) {
     recipe.clear();
     badge("plain", _("Waiting"));
     clearErrors();
@@ -208,7 +219,7 @@ form.addEventListener("change", (event) => {
   else if (event.target.id === "base_model") { showTypes(); changed(); }
   else if (!event.target.closest("[data-setting]")) changed();
 });
-form.addEventListener("input", (event) => { if (["name", "description"].includes(event.target.id)) changed(); });
+form.addEventListener("input", (event) => { if (["name", "description", "replay"].includes(event.target.id)) changed(); });
 form.addEventListener("click", (event) => {
   const { code, preset } = event.target.closest("button")?.dataset ?? {};
   if (code) { state.language = code; showCode(); }
