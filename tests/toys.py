@@ -25,6 +25,7 @@ SPECIAL = ("<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
 
 _SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 256}
 _GATED = {**_SMALL, "intermediate_size": 128, "num_key_value_heads": 2}
+_EXPERTS = {**_GATED, "moe_intermediate_size": 32, "num_experts_per_tok": 2}
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", _GATED),
     "qwen2": ("Qwen2Config", _GATED),
@@ -46,6 +47,69 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "opt": ("OPTConfig", {**_SMALL, "ffn_dim": 128, "word_embed_proj_dim": 64, "dropout": 0.0}),
     "bloom": ("BloomConfig", {"hidden_size": 64, "n_layer": 2, "n_head": 4}),
     "falcon": ("FalconConfig", {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}),
+    "falcon_new": (
+        "FalconConfig",
+        {
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "new_decoder_architecture": True,
+            "num_kv_heads": 2,
+        },
+    ),
+    "gptj": ("GPTJConfig", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256, "rotary_dim": 8}),
+    "gpt_neo": (
+        "GPTNeoConfig",
+        {
+            "hidden_size": 64,
+            "num_layers": 2,
+            "num_heads": 4,
+            "attention_types": [[["global", "local"], 1]],
+            "window_size": 16,
+            "max_position_embeddings": 256,
+        },
+    ),
+    "rwkv": (
+        "RwkvConfig",
+        {
+            "hidden_size": 64,
+            "attention_hidden_size": 64,
+            "num_hidden_layers": 2,
+            "context_length": 256,
+            "rescale_every": 1,
+        },
+    ),
+    "mixtral": ("MixtralConfig", {**_GATED, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    "qwen2_moe": ("Qwen2MoeConfig", {**_EXPERTS, "num_experts": 4, "shared_expert_intermediate_size": 32}),
+    "qwen3_moe": ("Qwen3MoeConfig", {**_EXPERTS, "num_experts": 4, "head_dim": 16}),
+    "glm4_moe": (
+        "Glm4MoeConfig",
+        {**_EXPERTS, "n_routed_experts": 4, "head_dim": 16, "first_k_dense_replace": 1},
+    ),
+    "ernie4_5_moe": (
+        "Ernie4_5_MoeConfig",
+        {**_EXPERTS, "moe_num_experts": 4, "moe_k": 2, "moe_layer_start_index": 1},
+    ),
+    "deepseek_v3": (
+        "DeepseekV3Config",
+        {
+            **_EXPERTS,
+            "num_key_value_heads": 4,
+            "n_routed_experts": 4,
+            "n_group": 2,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+            "q_lora_rank": 16,
+            "kv_lora_rank": 16,
+            "qk_rope_head_dim": 8,
+            "qk_nope_head_dim": 16,
+            "v_head_dim": 12,
+        },
+    ),
+    "gpt_oss": (
+        "GptOssConfig",
+        {**_GATED, "head_dim": 16, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 16},
+    ),
 }
 """Real architectures at toy size: name to configuration class of transformers and its arguments."""
 

@@ -9,7 +9,7 @@ from tunery.core.settings import ServerSettings
 from tunery.data.formats.point import FORMATS
 from tunery.methods.point import METHODS
 from tunery.metrics.point import METRICS, Need
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 from tunery.schemas.event import EVENT_TYPES
 from tunery.schemas.project import ExtensionInfo
 from tunery.schemas.run import RunSpec

@@ -34,6 +34,13 @@ PLAIN: dict[str, list[Any]] = {
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]},
                       {"role": "assistant", "content": "b"}]},
     ],
+    "prompt_completion": [
+        {"prompt": "a", "completion": 'b "quoted" é😀', "id": 3},
+        {"response": "b / c", "prompt": "x\n", "system": "s", "input": "nothing", "images": []},
+        {"prompt": "a", "completion": "b", "system": None, "image": None},
+        {"prompt": "a", "completion": "b", "response": "c"},
+        {"prompt": "a", "completion": "b", "image_path": "x.png"},
+    ],
     "sharegpt": [
         {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"},
         {"id": "1", "conversations": [{"value": "a", "from": "user"}, {"from": "bard", "value": "b"}], "tools": None},

@@ -45,7 +45,7 @@ def test_what_is_in_the_way_of_compiling_is_said(tmp_path: Path, monkeypatch: py
 
 def test_without_it_rows_are_read_carefully_and_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def verdict() -> str:
-        return next(one.verdict for one in examine() if one.what == "Reading of data")
+        return next(one.verdict for one in examine() if one.what == "Data reader")
 
     assert quick_reader(QUICK) is not None
     assert verdict() == "good"

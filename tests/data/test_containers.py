@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tunery.core.errors import Problem
 from tunery.data.check import check_file
 from tunery.data.unpack import read_rows
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 
 RECORDS: dict[str, list[dict[str, Any]]] = {
     "alpaca": [{"instruction": f'Say "{n}",\nplease', "input": "", "output": f"é {n};"} for n in range(30)],

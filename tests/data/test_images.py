@@ -32,7 +32,7 @@ from tunery.data.rows import (
     images_of,
 )
 from tunery.data.store import VersionReader, VersionWriter
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 
 
 def talk(*texts: str, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tunery.core.errors import Problem
 from tunery.data.check import check_file
 from tunery.data.names import FileNames
 from tunery.data.rows import Preference, Row, decode_row
-from tunery.schemas.dataset import CheckReport, FileOptions
+from tunery.schemas.check import CheckReport, FileOptions
 
 
 def read(

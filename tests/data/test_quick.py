@@ -21,7 +21,7 @@ from tunery.data.formats.point import FORMATS, quick_of
 from tunery.data.reader import read_blocks, read_records
 from tunery.data.repeats import Repeats
 from tunery.data.rows import Text, encode_row
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 
 QUICK = [name for name, format in FORMATS.all() if quick_of(format)]
 

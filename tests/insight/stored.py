@@ -6,7 +6,7 @@ from pathlib import Path
 from tunery.blobs.point import BLOBS, BlobStore
 from tunery.data.rows import Conversation, Message, Row, characters, encode_row
 from tunery.data.store import VersionReader, VersionWriter
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 
 def blobs_in(folder: Path) -> BlobStore:

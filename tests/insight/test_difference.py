@@ -10,7 +10,7 @@ from tests.insight.stored import blobs_in, keep, talk
 from tunery.data import scatter
 from tunery.data.difference import KINDS, Pair, compare, read_pairs
 from tunery.data.rows import Message, Preference, Row, Text
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 
 def difference(

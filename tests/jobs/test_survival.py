@@ -64,7 +64,7 @@ def test_a_frozen_worker_is_fenced(working: House, model: Path) -> None:
     ended = working.wait_for_state(run, "succeeded", "failed")
     assert (ended.state, ended.attempt) == ("succeeded", 1)
     assert working.losses(run) == [1 / n for n in range(1, 151)]
-    assert "lost the claim" in working.log()
+    working.wait("the frozen one to notice", lambda: "lost the claim" in working.log())
 
 
 def test_a_worker_told_to_end_saves_first(working: House, model: Path) -> None:

@@ -51,6 +51,17 @@ def test_what_is_wrong_is_named(folder: Path) -> None:
     assert refused(folder) == "model_folder_incomplete"
 
 
+@pytest.mark.parametrize(("model_type", "successor"), [("chatglm", "GLM-4"), ("baichuan", "Qwen2")])
+def test_a_model_that_needs_code_of_its_own_names_what_to_use_instead(
+    folder: Path, model_type: str, successor: str
+) -> None:
+    change(folder, model_type=model_type, auto_map={"AutoModel": "modeling.py"})
+    with pytest.raises(Problem) as caught:
+        inspect_folder(folder)
+    assert caught.value.code == "remote_code"
+    assert successor in caught.value.cure
+
+
 def test_pickled_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     assert refused(folder) == "pickled_weights"

@@ -1,24 +1,19 @@
 """Answers that share a batch are the answers they would be alone, in every family; and equal the engine's."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.replica.asking import Asked, ask_all, running_decoder
 from tests.replica.models import Models, make_adapter
 from tests.toys import ARCHITECTURES, toy_model
 from tunery.core.errors import Problem
 from tunery.engine.generate import greedy
 from tunery.engine.weights import load_adapter, load_model
 from tunery.models.folder import inspect_folder, load_family
-from tunery.replica.answer import Answer, Line
-from tunery.replica.decoder import Decoder
-from tunery.replica.model import ServedModel
-from tunery.replica.sampling import Sampling
-from tunery.schemas.serving import EndLine, ProblemLine
+from tunery.schemas.serving import EndLine
 
 # PEFT 0.21 asks transformers 5.23 under an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -28,61 +23,14 @@ _PROMPTS = [[5 + (7 * row + 3 * place) % 300 for place in range(9 + 13 * row)] f
 _LIMITS = [14, 20, 8, 17]
 
 
-class _Asked:
-    def __init__(
-        self, prompt: list[int], limit: int, adapter: str | None = None, ends: frozenset[int] = frozenset()
-    ):
-        self.lines: list[Line] = []
-        self._done = threading.Event()
-        self.answer = Answer(
-            prompt=prompt,
-            adapter=adapter,
-            limit=limit,
-            sampling=Sampling(temperature=0),
-            stops=[],
-            ends=ends,
-            decode=lambda token: f"{token} ",
-            rest=lambda: "",
-            emit=self._take,
-        )
-
-    def _take(self, line: Line) -> None:
-        self.lines.append(line)
-        if isinstance(line, EndLine | ProblemLine):
-            self._done.set()
-
-    def tokens(self) -> list[int]:
-        assert self._done.wait(60)
-        return self.answer.tokens
-
-
-@contextmanager
-def _decoder(base: Path, **limits: int) -> Iterator[tuple[Decoder, ServedModel]]:
-    torch.set_num_threads(1)  # toys are too small to share out, least of all on a busy machine
-    # float32: in bfloat16 the rounding of a row depends on how many rows there are.
-    model = load_model(base, torch.float32, load_family(inspect_folder(base)), generate=True)
-    served = ServedModel(model, torch.float32)
-    decoder = Decoder(served, str, **limits)
-    try:
-        yield decoder, served
-    finally:
-        decoder.close()
-
-
-def _ask_all(decoder: Decoder, asked: list[_Asked]) -> list[list[int]]:
-    for each in asked:
-        decoder.submit(each.answer)
-    return [each.tokens() for each in asked]
-
-
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_rows_of_a_batch_are_what_they_are_alone(architecture: str, tmp_path: Path) -> None:
     base = toy_model(tmp_path / architecture, architecture)
-    with _decoder(base, max_batch=3) as (decoder, served):
-        assert served.batches
-        alone = [_ask_all(decoder, [_Asked(p, n)])[0] for p, n in zip(_PROMPTS, _LIMITS, strict=True)]
+    with running_decoder(base, max_batch=3) as (decoder, served):
+        assert served.batches == (architecture != "rwkv")
+        alone = [ask_all(decoder, [Asked(p, n)])[0] for p, n in zip(_PROMPTS, _LIMITS, strict=True)]
         # More answers than rows: some join while others are under way, at another length.
-        together = _ask_all(decoder, [_Asked(p, n) for p, n in zip(_PROMPTS, _LIMITS, strict=True)])
+        together = ask_all(decoder, [Asked(p, n) for p, n in zip(_PROMPTS, _LIMITS, strict=True)])
     assert together == alone
     assert [len(tokens) for tokens in alone] == _LIMITS
     model = load_model(base, torch.float32, load_family(inspect_folder(base)), generate=True)
@@ -94,17 +42,17 @@ def test_rows_of_a_batch_are_what_they_are_alone(architecture: str, tmp_path: Pa
 
 def test_adapters_mixed_in_a_batch_are_what_they_are_alone(models: Models) -> None:
     names = [None, "first:1.0", "second:2.0", "first:1.0"]
-    with _decoder(models.base) as (decoder, served):
+    with running_decoder(models.base) as (decoder, served):
         for name, path in (("first:1.0", models.first), ("second:2.0", models.second)):
             decoder.call(lambda name=name, path=path: served.load_adapter(name, path)).result()
-        alone = [_ask_all(decoder, [_Asked(_PROMPTS[0], 24, name)])[0] for name in names]
-        together = _ask_all(decoder, [_Asked(_PROMPTS[0], 24, name) for name in names])
+        alone = [ask_all(decoder, [Asked(_PROMPTS[0], 24, name)])[0] for name in names]
+        together = ask_all(decoder, [Asked(_PROMPTS[0], 24, name) for name in names])
         assert together == alone
         assert alone[0] != alone[1] != alone[2] != alone[0]
         decoder.call(lambda: served.unload_adapter("first:1.0")).result()
-        assert _ask_all(decoder, [_Asked(_PROMPTS[0], 24, "second:2.0")]) == [alone[2]]
+        assert ask_all(decoder, [Asked(_PROMPTS[0], 24, "second:2.0")]) == [alone[2]]
         decoder.call(lambda: served.unload_adapter("second:2.0")).result()
-        assert _ask_all(decoder, [_Asked(_PROMPTS[0], 24)]) == [alone[0]]
+        assert ask_all(decoder, [Asked(_PROMPTS[0], 24)]) == [alone[0]]
     model = load_model(models.base, torch.float32, load_family(inspect_folder(models.base)), generate=True)
     tuned = load_adapter(model, models.second)
     (_, tokens), *_ = greedy(
@@ -114,8 +62,8 @@ def test_adapters_mixed_in_a_batch_are_what_they_are_alone(models: Models) -> No
 
 
 def test_an_adapter_that_does_not_fit_leaves_the_model_as_it_was(models: Models, tmp_path: Path) -> None:
-    with _decoder(models.base) as (decoder, served):
-        before = _ask_all(decoder, [_Asked(_PROMPTS[1], 12)])
+    with running_decoder(models.base) as (decoder, served):
+        before = ask_all(decoder, [Asked(_PROMPTS[1], 12)])
         for wrong in (
             make_adapter(tmp_path / "wide", hidden=96),
             make_adapter(tmp_path / "deep", layers=3),
@@ -124,17 +72,17 @@ def test_an_adapter_that_does_not_fit_leaves_the_model_as_it_was(models: Models,
             with pytest.raises(Problem) as caught:
                 decoder.call(lambda wrong=wrong: served.load_adapter("wrong", wrong)).result()
             assert caught.value.code == "adapter_unusable"
-        assert _ask_all(decoder, [_Asked(_PROMPTS[1], 12)]) == before
+        assert ask_all(decoder, [Asked(_PROMPTS[1], 12)]) == before
         decoder.call(lambda: served.load_adapter("first", models.first)).result()
-        assert _ask_all(decoder, [_Asked(_PROMPTS[1], 12, "first")]) != before
+        assert ask_all(decoder, [Asked(_PROMPTS[1], 12, "first")]) != before
 
 
 def test_an_end_token_ends_and_is_not_shown(models: Models) -> None:
-    with _decoder(models.base) as (decoder, _):
-        free = _ask_all(decoder, [_Asked(_PROMPTS[0], 10)])[0]
-        asked = _Asked(_PROMPTS[0], 10, ends=frozenset({free[4]}))
+    with running_decoder(models.base) as (decoder, _):
+        free = ask_all(decoder, [Asked(_PROMPTS[0], 10)])[0]
+        asked = Asked(_PROMPTS[0], 10, ends=frozenset({free[4]}))
         at = free.index(free[4]) + 1
-        assert _ask_all(decoder, [asked]) == [free[:at]]
+        assert ask_all(decoder, [asked]) == [free[:at]]
     end = asked.lines[-1]
     assert isinstance(end, EndLine)
     assert (end.finish_reason, end.prompt_tokens, end.completion_tokens) == ("stop", len(_PROMPTS[0]), at)
@@ -144,28 +92,28 @@ def test_an_end_token_ends_and_is_not_shown(models: Models) -> None:
 
 
 def test_a_cancelled_answer_leaves_the_batch(models: Models) -> None:
-    with _decoder(models.base) as (decoder, _):
-        endless = _Asked(_PROMPTS[0], 100_000)
+    with running_decoder(models.base) as (decoder, _):
+        endless = Asked(_PROMPTS[0], 100_000)
         decoder.submit(endless.answer)
         while len(endless.lines) < 3:
             threading.Event().wait(0.01)
         endless.answer.cancelled = True
-        assert len(_ask_all(decoder, [_Asked(_PROMPTS[1], 5)])[0]) == 5
+        assert len(ask_all(decoder, [Asked(_PROMPTS[1], 5)])[0]) == 5
         while decoder.load() != {"running": 0, "waiting": 0}:
             threading.Event().wait(0.01)
 
 
 def test_the_queue_is_bounded(models: Models) -> None:
-    with _decoder(models.base, max_batch=1, max_waiting=2) as (decoder, _):
-        first = _Asked(_PROMPTS[0], 100_000)
+    with running_decoder(models.base, max_batch=1, max_waiting=2) as (decoder, _):
+        first = Asked(_PROMPTS[0], 100_000)
         decoder.submit(first.answer)
         while not first.lines:
             threading.Event().wait(0.01)
-        waiting = [_Asked(_PROMPTS[0], 5) for _ in range(2)]
+        waiting = [Asked(_PROMPTS[0], 5) for _ in range(2)]
         for each in waiting:
             decoder.submit(each.answer)
         with pytest.raises(Problem) as caught:
-            decoder.submit(_Asked(_PROMPTS[0], 5).answer)
+            decoder.submit(Asked(_PROMPTS[0], 5).answer)
         assert caught.value.code == "replica_busy"
         first.answer.cancelled = True
         assert [len(each.tokens()) for each in waiting] == [5, 5]

@@ -1,6 +1,7 @@
 """From what a person wrote to what will run: every value, its origin, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ TEXTS = DataFacts("texts@1", "corpus", "text", 120, "1" * 64)
 def asked(tmp_path: Path) -> Any:
     base = inspect_folder(bare_model(tmp_path))
 
-    def ask(train: DataFacts = ROWS, validation: DataFacts | None = None, **fields: Any) -> ResolvedSpec:
+    def ask(
+        train: DataFacts = ROWS, validation: DataFacts | None = None, family: str = "llama", **fields: Any
+    ) -> ResolvedSpec:
         spec = RunSpec.model_validate({"base_model": "bare", "data": "rows", **fields})
         return resolve(
             spec,
-            base=base,
+            base=replace(base, family=family),
             base_hash="2" * 64,
             train=[train],
             validation=validation,
@@ -43,6 +46,18 @@ def code_of(ask: Any, **fields: Any) -> tuple[str, str | None]:
     assert caught.value.message
     assert caught.value.cure
     return caught.value.code, caught.value.where.setting
+
+
+def test_a_run_says_that_the_rows_of_some_families_are_read_one_at_a_time(asked: Any) -> None:
+    assert not any("one at a time" in note for note in asked().notes)
+    for family, title in (("rwkv", "RWKV"), ("bloom", "BLOOM")):
+        (note,) = [note for note in asked(family=family).notes if "one at a time" in note]
+        assert title in note
+        assert "packing" not in note
+    (note,) = [
+        note for note in asked(family="gptj", settings={"packing": True}).notes if "one at a time" in note
+    ]
+    assert "packing" in note
 
 
 def test_rows_with_images_are_refused_before_a_run(asked: Any) -> None:

@@ -14,7 +14,7 @@ from tunery.core.errors import Problem, Where
 from tunery.core.files import append_line
 from tunery.data import general
 from tunery.data.check import check_file
-from tunery.data.estimate import characters_per_token, look_for_leaks
+from tunery.data.estimate import look_for_leaks, sample_tokens
 from tunery.data.formats.point import FORMATS
 from tunery.data.laid_out import (
     HELD_OUT,
@@ -26,7 +26,7 @@ from tunery.data.laid_out import (
 )
 from tunery.data.replay import Rows
 from tunery.models.lengths import token_length
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 from tunery.schemas.recipe import LeakReport
 from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
 from tunery.services.recipe import DataFacts, shipped_facts
@@ -116,11 +116,11 @@ class CheckedFiles:
         return look_for_leaks(train, {one.facts.label: one.rows for one in tests})
 
     def measured(self, base: Path) -> "CheckedFiles":
-        """The same with characters a token counted on a sample."""
+        """The same with tokens counted on a sample."""
         length = token_length(base)
 
         def measure(facts: DataFacts, rows: Rows) -> DataFacts:
-            return replace(facts, per_token=characters_per_token(rows, length))
+            return facts.sampled(sample_tokens(rows, length))
 
         corpus = self.general and measure(self.general, general.shipped(self.general.row_kind))
         train = [Checked(measure(one.facts, one.rows), one.rows) for one in self.train]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery.cli.output import say, table, wants_json
-from tunery.schemas.dataset import CheckReport, FileOptions
+from tunery.schemas.check import CheckReport, FileOptions
 
 Bytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's help comes without loading schemas
+    from tunery.schemas.diagnosis import Diagnosis
     from tunery.schemas.run import ResolvedSpec, Run, RunDetail
 
 
@@ -27,6 +28,20 @@ def progress(run: "Run") -> str:
 def waits(run: "Run") -> str:
     """Why it isn't begun; empty when nothing of it waits."""
     return run.waiting.message if run.waiting else ""
+
+
+def findings(diagnosis: "Diagnosis") -> Iterator[str]:
+    """What the curves say, with what to do about it."""
+    so_far = "" if diagnosis.complete else " so far"
+    if not diagnosis.findings:
+        yield (
+            f"Nothing stands out in the {diagnosis.points:,} measurements up to step {diagnosis.step:,}{so_far}."
+        )
+    for found in diagnosis.findings:
+        yield f"{found.title} ({found.severity}): {found.message}"
+        if found.rows:
+            yield f"  Training rows: {', '.join(map(str, found.rows))}"
+        yield from (f"  - {line}" for line in found.advice)
 
 
 def outlook(resolved: "ResolvedSpec") -> Iterator[str]:

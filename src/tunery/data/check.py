@@ -30,7 +30,7 @@ from tunery.data.record import parse
 from tunery.data.repeats import Repeats
 from tunery.data.rows import Row, RowError, characters, decode_row, encode_row, images_of
 from tunery.data.unpack import read_file
-from tunery.schemas.dataset import CheckReport, Drawn, RowProblem
+from tunery.schemas.check import CheckReport, Drawn, RowProblem
 
 SHOWN = 100
 """So many problems stand in the report."""

@@ -1,13 +1,15 @@
-"""Quick looks at rows that are too many to be read in a request: characters a token, test rows that leak.
+"""Quick looks at rows that are too many to be read in a request: their tokens, test rows that leak.
 
 What was looked at is told with what was found.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from tunery.data.leaks import LeakCheck
 from tunery.data.multi_turn import Length
+from tunery.data.questions import text_of
 from tunery.data.rows import characters, decode_row
 from tunery.data.select import LONGEST_VALIDATION
 from tunery.schemas.recipe import LeakReport
@@ -17,6 +19,8 @@ SAMPLED = 48
 LOOKED_AT = 3000
 """Training rows that are held against the test rows."""
 _USUAL = 4.0
+_BEYOND_LATIN = "\u0370"
+"""The first sign of Greek; Latin letters with and without accents come before."""
 _LONGEST = 20_000
 """Characters: a longer row tells no more and takes long to count."""
 
@@ -28,13 +32,27 @@ class Rows(Protocol):
     def pick(self, numbers: Sequence[int]) -> Iterator[bytes]: ...
 
 
-def characters_per_token(rows: Rows, length: Length) -> float:
-    """Of rows spread over the whole."""
+@dataclass(frozen=True)
+class Sampled:
+    """What rows spread over the whole say of their tokens."""
+
+    per_token: float
+    """Characters of a token."""
+    lengths: tuple[int, ...]
+    """Tokens of each row."""
+    foreign: float
+    """Share of the characters that stand in no Latin script: Chinese, Cyrillic, Arabic …"""
+
+
+def sample_tokens(rows: Rows, length: Length) -> Sampled:
+    """Count the tokens of rows spread over the whole."""
     count = min(len(rows), SAMPLED)
     found = [decode_row(line) for line in rows.pick([at * len(rows) // count for at in range(count)])]
     short = [row for row in found if characters(row) <= _LONGEST]
-    size, tokens = sum(map(characters, short)), sum(map(length, short))
-    return size / tokens if size and tokens else _USUAL
+    lengths = tuple(map(length, short))
+    size, tokens = sum(map(characters, short)), sum(lengths)
+    foreign = sum(sign >= _BEYOND_LATIN for row in short for sign in text_of(row))
+    return Sampled(size / tokens if size and tokens else _USUAL, lengths, foreign / max(1, size))
 
 
 def look_for_leaks(train: Mapping[str, Rows], tests: Mapping[str, Rows]) -> LeakReport | None:

@@ -5,7 +5,7 @@ from functools import cache
 
 from tunery.data.content import content_hash
 from tunery.data.rows import Conversation, Message, Row, Text, characters, encode_row
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.starter import general
 
 NAME = general.NAME

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from tunery.core.errors import Problem, Where
-from tunery.schemas.dataset import FileOptions, Skipped, TurnName
+from tunery.schemas.check import FileOptions, TurnName
+from tunery.schemas.dataset import Skipped
 
 FILE = "dataset_info.json"
 _HUBS = {"hf_hub_url": "Hugging Face", "ms_hub_url": "ModelScope", "om_hub_url": "Modelers"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunery.core.errors import Problem, Where
 from tunery.data.rows import RowError
-from tunery.schemas.dataset import FileOptions, TurnName
+from tunery.schemas.check import FileOptions, TurnName
 
 _TALKS = ("conversations", "messages", "prompt", "chosen", "rejected")
 """Fields that hold a turn, or a list of them."""

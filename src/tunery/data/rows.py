@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 Role = Literal["system", "user", "assistant", "tool"]
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]

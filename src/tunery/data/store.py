@@ -32,11 +32,11 @@ from tunery.data.content import Content, Lines, Part
 from tunery.data.native import full_frames
 from tunery.data.pipeline import Beside
 from tunery.data.rows import Row, decode_row, images_of
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 FRAME_BYTES = 16 << 10
 """A frame is closed by the row that reaches this."""
-_SYNC_BYTES = 16 << 20
+_SYNC_BYTES = 8 << 20
 """So much is written before the disk is asked to keep it, so that little is left to wait for in the end."""
 _AT_ONCE = 4
 """Blobs that are put at the same time."""
@@ -80,6 +80,8 @@ class VersionWriter:
         self._blobs = blobs
         self._folder = tempfile.TemporaryDirectory(prefix="tunery-rows-", dir=scratch)
         self._writing = Beside()
+        self._syncing = Beside()
+        """Gets its jobs from the thread that writes, which doesn't wait for the disk."""
         self._content = Content()
         self._file: BinaryIO | None = None
         self._files: list[BinaryIO] = []
@@ -103,6 +105,7 @@ class VersionWriter:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writing.close()
+        self._syncing.close()
         for file in self._files:
             # What can't be flushed is thrown away with the folder.
             with contextlib.suppress(OSError):
@@ -141,6 +144,7 @@ class VersionWriter:
             for part in self._content.finish():
                 self._write(part)
             self._writing.finish()
+            self._syncing.finish()
         assert self._file is None, "parts must end with the one that closes the last piece"
         images = sorted(self._images)
         # Blobs that are put at the same time wait for the disk together.
@@ -182,7 +186,7 @@ class VersionWriter:
             self._note_frames(part)
             if self._size - self._synced >= _SYNC_BYTES:
                 self._synced = self._size
-                self._writing.add(0, _sync, self._file)
+                self._writing.add(0, self._syncing.add, 0, _sync, self._file)
         if part.piece is not None:
             self._close_shard(part.piece)
 
@@ -214,7 +218,7 @@ class VersionWriter:
         self._size = self._synced = 0
         self._frames, self._frame = [], (0, 0)
         if file is not None:
-            self._writing.add(0, _close, file)
+            self._writing.add(0, self._syncing.add, 0, _close, file)
 
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number:06d}"

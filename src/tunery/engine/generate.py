@@ -1,5 +1,6 @@
 """Greedy answers for many prompts: batches of like length, padded on the left, with a cache of keys and values."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,9 @@ def greedy(
     true, answers are not to be trusted.
     """
     stop = StoppingCriteriaList([_Asked(leave)])
-    for group in _by_length(prompts, max_new_tokens):
+    # A state that runs through the row would run through its padding too.
+    pads = "past_key_values" in inspect.signature(model.forward).parameters
+    for group in _by_length(prompts, max_new_tokens, pads=pads):
         longest = max(len(prompts[index]) for index in group)
         room = max_new_tokens if context is None else min(max_new_tokens, context - longest)
         ids = torch.full((len(group), longest), ends[0] if ends else 0)
@@ -64,12 +67,16 @@ def _until_end(tokens: list[int], ends: Sequence[int]) -> list[int]:
     return tokens
 
 
-def _by_length(prompts: Sequence[Sequence[int]], extra: int) -> Iterator[list[int]]:
-    """Indices of prompts of like length, as many at a time as the budget takes; the longest first."""
+def _by_length(prompts: Sequence[Sequence[int]], extra: int, *, pads: bool) -> Iterator[list[int]]:
+    """Indices of prompts of like length, of the same one unless `pads`, as many at a time as the budget takes.
+
+    The longest come first.
+    """
     group: list[int] = []
     for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True):
-        width = len(prompts[group[0] if group else index]) + extra
-        if group and (len(group) == ROWS_PER_BATCH or (len(group) + 1) * width > TOKENS_PER_BATCH):
+        longest = len(prompts[group[0] if group else index])
+        full = len(group) == ROWS_PER_BATCH or (len(group) + 1) * (longest + extra) > TOKENS_PER_BATCH
+        if group and (full or not (pads or len(prompts[index]) == longest)):
             yield group
             group = []
         group.append(index)

@@ -152,9 +152,7 @@ class Policy(Likelihood):
         if self.adapter:
             below = base.path if start is None or goes_on else start
             model = weights.load_model(below, self.dtype, family, scored=scored)
-            self._wrapped = weights.add_adapter(
-                model, settings, family.lora_targets(base.config), base_name, scored=scored
-            )
+            self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
         elif resume is not None:
             model = weights.load_model(resume, torch.float32, family, scored=scored)
             self._wrapped = None
@@ -168,7 +166,7 @@ class Policy(Likelihood):
         self.optimizer = Optimizer(
             self._module,
             self.dtype,
-            exact=("score",) if scored else (),
+            exact=("score", *weights.EXACT) if scored else weights.EXACT,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
         )
@@ -244,7 +242,8 @@ class Policy(Likelihood):
         kind = torch.float32 if exact else getattr(torch, self._base.dtype)
         masters = self.optimizer.masters()
         if self._wrapped is None:
-            weights.save_model(self.model, masters, folder, kind)
+            changed = {k: self._base.config[k] for k in self._family.RUNS_WITH if k in self._base.config}
+            weights.save_model(self.model, masters, folder, kind, changed)
         else:
             weights.save_adapter(self._wrapped, masters, folder, kind)
         weights.copy_tokenizer(self._base.path, folder)

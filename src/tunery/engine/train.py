@@ -21,6 +21,7 @@ from tunery.engine.batches import Group, collate, plain_groups, plan_epoch, step
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.inputs import TrainInputs, read_train_inputs
+from tunery.engine.lookout import Lookout
 from tunery.engine.machine import memory_mb
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known, with_reference
@@ -97,6 +98,7 @@ class Training:
         self.steps = self._count_steps()
         self.train_seconds = 0.0
         self.tokens = self.supervised = 0
+        self._lookout = Lookout()
         self._mark = (0.0, 0, 0)  # seconds, tokens, supervised at the last metric
         events.step = self.position.step
         events.write(
@@ -106,6 +108,8 @@ class Training:
             validation_rows=len(inputs.validation or ()),
             tokens=self.train.tokens,
             supervised_tokens=self.train.supervised,
+            dropped_rows=self.train.dropped,
+            cut_rows=self.train.cut,
             trainable_parameters=self.policy.trainable,
             parameters=self.policy.parameters,
             resumed_from=found.step if found else None,
@@ -192,6 +196,10 @@ class Training:
         if position.first_loss is None:
             position.first_loss = position.last_loss
         self.events.step = position.step
+        usual = self._lookout.above(position.last_loss)
+        if usual is not None:
+            numbers = [row + 1 for row in rows[:64]]
+            self.events.write("stands_out", loss=position.last_loss, usual=usual, rows=numbers)
         self._last = {"learning_rate": rate, "grad_norm": norm}
         self._epoch = position.epoch + position.batch / groups_in_epoch
 

@@ -6,6 +6,7 @@ Only safetensors are read and written, and no code from a model's folder is ever
 import logging
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     PreTrainedModel,
 )
+from transformers.pytorch_utils import Conv1D
 
 from tunery.core.errors import Problem
 from tunery.engine import attention
@@ -28,6 +30,8 @@ from tunery.models.folder import TOKENIZER_FILES, is_adapter
 from tunery.schemas.settings import TrainingSettings
 
 ADAPTER_FILE = "adapter_model.safetensors"
+EXACT = ("lora_magnitude_vector",)
+"""Weights of adapters that are too few to be rounded in computation: a step of theirs would be lost."""
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -44,6 +48,7 @@ def load_model(
     the place of the output layer that gives one number; it is new where the folder has none.
     """
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    _set(config, family.RUNS_WITH)
     if family.PACKED and not generate:
         config._attn_implementation = attention.NAME
     if scored:
@@ -83,7 +88,7 @@ def load_start(
 def add_adapter(
     model: PreTrainedModel,
     settings: TrainingSettings,
-    targets: list[str] | str,
+    family: Family,
     base: str,
     *,
     scored: bool = False,
@@ -92,12 +97,16 @@ def add_adapter(
     from peft import LoraConfig, get_peft_model
 
     chosen = settings.lora_target_modules
+    usual = list(family.LORA_TARGETS) or "all-linear"
     config = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
         use_rslora=settings.lora_rslora,
-        target_modules=targets if chosen == "all-linear" else chosen,
+        use_dora=settings.lora_dora,
+        target_modules=usual if chosen == "all-linear" else chosen,
+        # GPT-2 keeps its matrices the other way round.
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
         # With a head that gives scores goes its training: PEFT trains and stores the whole of it.
         task_type="SEQ_CLS" if scored else "CAUSAL_LM",
     )
@@ -138,9 +147,16 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> Any:
 
 
 def save_model(
-    model: PreTrainedModel, masters: dict[str, torch.Tensor], folder: Path, dtype: torch.dtype
+    model: PreTrainedModel,
+    masters: dict[str, torch.Tensor],
+    folder: Path,
+    dtype: torch.dtype,
+    stored_config: Mapping[str, Any],
 ) -> None:
-    """A folder that AutoModelForCausalLM loads; trained weights come from the masters."""
+    """A folder that AutoModelForCausalLM loads; trained weights come from the masters.
+
+    `stored_config`: what of the configuration is another in a folder than in memory.
+    """
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in model.state_dict().items():
         exact = masters[name] if name in masters else tensor  # noqa: SIM401 - get() loses the type
@@ -148,15 +164,16 @@ def save_model(
     for copy, source in (getattr(model, "all_tied_weights_keys", None) or {}).items():
         if copy in tensors and source in tensors:
             tensors[copy] = tensors[source]
-    stored, model.config.dtype = model.config.dtype, dtype
-    training_attention, model.config.use_cache = model.config.use_cache, True
+    config = model.config
+    in_memory = {name: getattr(config, name) for name in ("dtype", "use_cache", *stored_config)}
+    _set(config, {"dtype": dtype, "use_cache": True, **stored_config})
     try:
         model.save_pretrained(folder, state_dict=tensors)
         # transformers has written the dtype the model computes in, and would load the stored weights in it.
-        model.config.dtype = dtype
-        model.config.save_pretrained(folder)
+        config.dtype = dtype
+        config.save_pretrained(folder)
     finally:
-        model.config.dtype, model.config.use_cache = stored, training_attention
+        _set(config, in_memory)
 
 
 def copy_tokenizer(base: Path, folder: Path) -> None:
@@ -166,8 +183,14 @@ def copy_tokenizer(base: Path, folder: Path) -> None:
             shutil.copyfile(base / name, folder / name)
 
 
+def _set(config: Any, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(config, name, value)
+
+
 def _stored_name(name: str) -> str:
     """As PEFT names it in a file."""
+    name = name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector")
     for inside in (".lora_A", ".lora_B", ".modules_to_save"):
         name = name.replace(f"{inside}.default.", "." if inside == ".modules_to_save" else f"{inside}.")
     return name

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tunery.core.attempt import AttemptFolder, Want, attempt_folder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
+from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, checkpoint, run, task
 from tunery.jobs import stages
@@ -28,6 +29,7 @@ LayOut = Callable[[AttemptFolder, int], None]
 """Fills a new attempt's folder; gets the folder and the attempt's number."""
 
 _POLL_SECONDS = 0.2
+_SETTLE_SECONDS = 0.01
 _CANCEL_SECONDS = 5.0
 _SAVE_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
@@ -147,7 +149,15 @@ def _follow(
     work: Work, launcher: Launcher, folder: AttemptFolder, number: int
 ) -> tuple[dict[str, Any] | None, Want]:
     """Record what the engine says and pass on what is wanted, until it ends."""
+    with FolderWatch(folder.path) as changes:
+        return _follow_changes(work, launcher, folder, number, changes)
+
+
+def _follow_changes(
+    work: Work, launcher: Launcher, folder: AttemptFolder, number: int, changes: FolderWatch
+) -> tuple[dict[str, Any] | None, Want]:
     read_to = 0
+    record_at = 0.0
     asked_at: float | None = None
     while True:
         if work.lost.is_set():
@@ -155,13 +165,14 @@ def _follow(
         alive = launcher.alive(folder)
         result = folder.read_result()
         size = folder.events.stat().st_size if folder.events.exists() else 0
-        if size > read_to:
+        over = result is not None or not alive
+        if size > read_to and (over or time.monotonic() >= record_at):
             with work.writing() as connection:
                 record_new_events(connection, work.claim, folder, number)
-            read_to = size
+            read_to, record_at = size, time.monotonic() + _POLL_SECONDS
             continue
         want = _wanted(work)
-        if result is not None or not alive:
+        if over:
             return result, want
         if want != "run" and folder.wanted() != want:
             folder.ask(want)
@@ -172,7 +183,9 @@ def _follow(
         patience = _CANCEL_SECONDS if want == "cancel" else _SAVE_SECONDS
         if asked_at is not None and time.monotonic() - asked_at > patience:
             launcher.kill(folder)
-        time.sleep(_POLL_SECONDS)
+        if changes.wait(_POLL_SECONDS):
+            # Many events come together: one transaction for those of a moment.
+            time.sleep(max(_SETTLE_SECONDS, record_at - time.monotonic()))
 
 
 def _wanted(work: Work) -> Want:

@@ -22,7 +22,7 @@ from tunery.data.store import VersionReader, VersionWriter
 from tunery.db.tables import dataset, dataset_version
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
-from tunery.schemas.dataset import CheckReport
+from tunery.schemas.check import CheckReport
 
 _TELL_SECONDS = 0.5
 

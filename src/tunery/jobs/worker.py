@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import OperationalError
@@ -20,6 +21,7 @@ from tunery.core.files import is_disk_full
 from tunery.core.ids import new_id
 from tunery.core.process import ProcessIdentity
 from tunery.core.settings import ServerSettings
+from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading, writing
 from tunery.db.tables import worker
 from tunery.jobs import queue
@@ -30,6 +32,8 @@ from tunery.jobs.work import Work
 
 _LOG = logging.getLogger("tunery.worker")
 _IDLE_SECONDS = 0.2
+_SETTLE_SECONDS = 0.01
+"""Between a commit and the next look for a task, so that many commits don't mean as many looks."""
 _PATIENCE_SECONDS = 1.0
 _ENGINE_SLOTS = 1
 _OTHER_SLOTS = 2
@@ -60,6 +64,7 @@ class Worker:
         self._free_the_dead()
         heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         heart.start()
+        changes = self._watch()
         while not self._closing.is_set():
             self._forget_finished()
             self._standbys.tend(busy=self._engines_at_work() > 0)
@@ -69,7 +74,7 @@ class Worker:
                 _LOG.warning("the database can't be used; no task is claimed: %s", error.orig)
                 claimed = False
             if not claimed:
-                self._closing.wait(_IDLE_SECONDS)
+                self._wait_for_work(changes)
         self._standbys.close()
         for work, _ in list(self._held.values()):
             work.closing.set()
@@ -114,6 +119,21 @@ class Worker:
         self._held[claim.task] = (work, thread)
         thread.start()
         return True
+
+    def _watch(self) -> FolderWatch | None:
+        """Tells of every commit where the database is a file."""
+        url = self._engine.url
+        if self._engine.dialect.name != "sqlite" or not url.database:
+            return None
+        file = Path(url.database)
+        return FolderWatch(file.parent, file.name)
+
+    def _wait_for_work(self, changes: FolderWatch | None) -> None:
+        """A task may be there when somebody committed something, or in time: when one falls due, or a lease ends."""
+        if changes is None:
+            self._closing.wait(_IDLE_SECONDS)
+        elif changes.wait(_IDLE_SECONDS):
+            self._closing.wait(_SETTLE_SECONDS)
 
     def _engines_at_work(self) -> int:
         return sum(work.claim.kind in self._engine_kinds for work, _ in self._held.values())

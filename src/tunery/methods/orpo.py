@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tunery.data.rows import Preference, Row
 from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers, rewards
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
 API_VERSION = 1

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from tunery.core.extensions import Point
 from tunery.data.example import Example, branched
 from tunery.data.rows import Conversation, Labelled, Message, Preference, Row
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
 
 UNCUT = 2**31 - 1
@@ -137,6 +137,11 @@ METHODS: Point[Method] = Point("tunery.methods", "training method", api_version=
 def writes_text(method: str) -> bool:
     """Whether a model trained by a method answers in words; one with a head for scores doesn't."""
     return method not in METHODS.names() or "score" not in METHODS.load(method).NEEDS
+
+
+def learns_words(method: str) -> bool:
+    """Whether a method's loss is that of words: the mean negative log-likelihood of a token."""
+    return method in METHODS.names() and METHODS.load(method).TAKES.issubset({"conversation", "text"})
 
 
 def answers(

@@ -5,7 +5,7 @@ from typing import Any
 
 from tunery.data.rows import Row, Text
 from tunery.methods.point import Example, Loss, Need, Policy, Renderer
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
 
 API_VERSION = 1

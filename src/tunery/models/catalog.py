@@ -32,9 +32,18 @@ def entry(name: str) -> BaseModelEntry | None:
 def native_successor(name: str) -> str | None:
     """What to take in place of a model that needs code of its own to run; none for any other."""
     return next(
-        (_instead(fact) for fact in _facts() if name in (fact["name"], fact["repo"]) and fact["own_code"]),
+        (
+            _instead(fact["family"])
+            for fact in _facts()
+            if name in (fact["name"], fact["repo"]) and fact["own_code"]
+        ),
         None,
     )
+
+
+def successor_of_family(model_type: str) -> str | None:
+    """The same by what config.json calls the kind of model."""
+    return _instead(model_type) if model_type in _NATIVE_SUCCESSOR else None
 
 
 @cache
@@ -64,9 +73,9 @@ def _note(fact: dict[str, Any]) -> str | None:
     if fact["stand_in"]:
         sentences.append(f"The nearest open model is {fact['stand_in']}.")
     if fact["own_code"]:
-        sentences.append(f"It needs custom code, which Tunery doesn't run. {_instead(fact)}")
+        sentences.append(f"It needs custom code, which Tunery doesn't run. {_instead(fact['family'])}")
     return " ".join(sentences) or None
 
 
-def _instead(fact: dict[str, Any]) -> str:
-    return f"Use {_NATIVE_SUCCESSOR[fact['family']]} instead."
+def _instead(family: str) -> str:
+    return f"Use {_NATIVE_SUCCESSOR[family]} instead."

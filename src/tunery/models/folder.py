@@ -17,6 +17,7 @@ import orjson
 
 from tunery.core.errors import Problem
 from tunery.core.files import sha256_file
+from tunery.models import catalog
 from tunery.models.families.point import FAMILIES, Family
 
 TOKENIZER_FILES = (
@@ -132,6 +133,17 @@ def family_of(model_type: str) -> str:
     return _families().get(model_type, OTHER_FAMILY)
 
 
+def layout_note(family: Family, *, packing: bool) -> str | None:
+    """What to tell of a family whose rows can't be laid end to end."""
+    if family.PACKED:
+        return None
+    note = (
+        f"{family.TITLE} models read rows one at a time, because their code can't tell where one row ends and the "
+        "next begins. The result is the same; training takes longer."
+    )
+    return f"{note} packing only decides which rows make up a step." if packing else note
+
+
 def sequence_limit(wanted: int, limit: int | None) -> tuple[int, str | None]:
     """The sequence length to use for the setting max_sequence_length, and a note where that isn't what was asked.
 
@@ -152,10 +164,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise Problem("model_folder_incomplete", path=str(path), detail="config.json is missing")
     config = _read_json(path, file)
-    if _wants_own_code(config):
-        raise Problem(
-            "remote_code", name=path.name, instead="Choose a model whose code transformers has built in."
-        )
+    successor = catalog.successor_of_family(str(config.get("model_type")))
+    if successor or _wants_own_code(config):
+        instead = successor or "Choose a model whose code transformers has built in."
+        raise Problem("remote_code", name=path.name, instead=instead)
     architectures = config.get("architectures")
     if not (isinstance(architectures, list) and architectures and isinstance(architectures[0], str)):
         raise Problem("model_folder_incomplete", path=str(path), detail="config.json names no architecture")

@@ -33,7 +33,7 @@ class Batch:
         """Whether memory allows another row; the first always fits."""
         if not self.answers:
             return True
-        if not self._model.batches:
+        if not self._model.batches or not self._model.mixes(each.adapter for each in (*self.answers, answer)):
             return False
         longest = max(len(each.prompt) + each.limit for each in (*self.answers, answer))
         return longest * (len(self.answers) + 1) <= self._model.cache_tokens

@@ -6,6 +6,7 @@ Shapes: B rows, T new tokens, L columns of the cache, V words of the vocabulary.
 """
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,15 @@ class ServedModel:
         self._peft: PeftModel | None = None
         self._inner: dict[str, str] = {}
         """PEFT's name of each adapter: PyTorch allows no dots in names."""
+        self._alone: set[str] = set()
+        """Adapters that PEFT can't mix with others in a batch."""
         self._loaded = 0
         self._composed: frozenset[str | None] | None = None
         self._takes = frozenset(inspect.signature(model.forward).parameters)
         config: Any = model.config.get_text_config()
         self.batches: bool = "past_key_values" in self._takes and _keeps_columns(config)
         """Rows of different answers can share a batch. Models with a running state answer one at a time."""
-        self.cache_tokens = _cache_tokens(config, dtype)
+        self.cache_tokens = _cache_tokens(config, dtype) if self.batches else 0
 
     def load_adapter(self, name: str, path: Path) -> None:
         """Read an adapter. Raises Problem `adapter_unusable`; the model is then as it was."""
@@ -63,12 +66,20 @@ class ServedModel:
             self._composed = None
         self._peft.eval()
         self._inner[name] = inner
+        if config.use_dora:
+            self._alone.add(name)
 
     def unload_adapter(self, name: str) -> None:
         """Forget an adapter; no row may use it any more."""
         assert self._peft is not None
         self._drop(self._peft, self._inner.pop(name))
+        self._alone.discard(name)
         self._composed = None
+
+    def mixes(self, adapters: Iterable[str | None]) -> bool:
+        """Whether rows that use these adapters can share a batch."""
+        used = set(adapters)
+        return len(used) == 1 or not used & self._alone
 
     def _drop(self, tuned: PeftModel, inner: str) -> None:
         # PEFT chooses another active adapter by itself, but warns of it.
@@ -144,7 +155,7 @@ def _adapter_config(path: Path) -> LoraConfig:
         config = LoraConfig.from_pretrained(str(path))
     except (TypeError, ValueError, KeyError) as error:
         raise Problem("adapter_unusable", path=str(path), detail=str(error)) from error
-    if not isinstance(config, LoraConfig) or config.use_dora:
-        raise Problem("adapter_unusable", path=str(path), detail="only plain LoRA adapters are served")
+    if not isinstance(config, LoraConfig):
+        raise Problem("adapter_unusable", path=str(path), detail="only LoRA and DoRA adapters are served")
     config.inference_mode = True
     return config

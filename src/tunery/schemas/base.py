@@ -1,9 +1,13 @@
 """The base of every schema: unknown fields are refused, names have one shape."""
 
+import os
 import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+# To look for plugins of pydantic is to read about every installed package: a quarter of the time until Tunery starts.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 class Schema(BaseModel):

@@ -30,6 +30,10 @@ class Started(_Event):
     """Tokens of one epoch."""
     supervised_tokens: int
     """Tokens of one epoch that are trained on."""
+    dropped_rows: int = 0
+    """Rows left out because nothing in them can be trained on."""
+    cut_rows: int = 0
+    """Examples that were longer than max_sequence_length and lost their end."""
     trainable_parameters: int
     parameters: int
     resumed_from: int | None
@@ -61,6 +65,17 @@ class Sample(_Event):
     expected: str | None = None
 
 
+class StandsOut(_Event):
+    """The loss of this step was far above that of the steps before; what it was made of, to be looked at."""
+
+    type: Literal["stands_out"] = "stands_out"
+    loss: float
+    usual: float
+    """The middle one of the losses before."""
+    rows: list[int]
+    """Numbers of the training rows of the step, from 1; the first 64."""
+
+
 class CheckpointSaved(_Event):
     """A checkpoint is complete and verifies."""
 
@@ -89,7 +104,17 @@ class Finished(_Event):
 
 
 Event = Annotated[
-    Started | Metric | Log | Sample | CheckpointSaved | Progressed | Finished, Field(discriminator="type")
+    Started | Metric | Log | Sample | StandsOut | CheckpointSaved | Progressed | Finished,
+    Field(discriminator="type"),
 ]
-EVENT_TYPES: tuple[type[_Event], ...] = (Started, Metric, Log, Sample, CheckpointSaved, Progressed, Finished)
+EVENT_TYPES: tuple[type[_Event], ...] = (
+    Started,
+    Metric,
+    Log,
+    Sample,
+    StandsOut,
+    CheckpointSaved,
+    Progressed,
+    Finished,
+)
 EVENT: TypeAdapter[Any] = TypeAdapter(Event)

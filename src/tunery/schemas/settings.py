@@ -219,6 +219,13 @@ class TrainingSettings(Schema):
         group="lora",
         only_with={"finetuning_type": "lora"},
     )
+    lora_dora: bool = setting(
+        False,
+        "Also learn how strong each output of a layer is (DoRA): closer to full training at small ranks, but slower "
+        "steps, and answers that don't share a batch with those of other adapters.",
+        group="lora",
+        only_with={"finetuning_type": "lora"},
+    )
     lora_target_modules: list[str] | Literal["all-linear"] = setting(
         "all-linear", "Which layers get an adapter.", group="lora", only_with={"finetuning_type": "lora"}
     )

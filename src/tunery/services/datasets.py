@@ -11,8 +11,9 @@ from tunery.core.errors import Problem
 from tunery.data.store import VersionReader
 from tunery.db.tables import dataset, dataset_version, model, model_version, task
 from tunery.jobs.states import TASK_ENDED, move_task
+from tunery.schemas.check import CheckReport
 from tunery.schemas.cleaning import CleaningReport
-from tunery.schemas.dataset import CheckReport, Dataset, DatasetVersion, ImportOptions, RowPage
+from tunery.schemas.dataset import Dataset, DatasetVersion, ImportOptions, RowPage
 from tunery.schemas.project import Page
 from tunery.services import lists
 from tunery.services.context import Context

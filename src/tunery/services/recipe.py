@@ -5,7 +5,7 @@ Pure: it is told what is known of each dataset version or file, and knows neithe
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -14,12 +14,13 @@ import orjson
 from tunery.core.errors import Problem, Where
 from tunery.core.files import sha256_file
 from tunery.data import general
+from tunery.data.estimate import Sampled
 from tunery.data.laid_out import general_rate
 from tunery.data.sampling import HIGHEST_RATE, LOWEST_RATE, rates_of_shares
 from tunery.data.select import LONGEST_VALIDATION
 from tunery.methods.point import METHODS
 from tunery.models.folder import ModelFolder
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows, RecipePart, RecipePreview, RowCounts
 from tunery.schemas.run import DataSpec, MixSpec, ResolvedSpec, TrainRef
 
@@ -46,6 +47,14 @@ class DataFacts:
     """Characters of a token, estimated."""
     images: bool = False
     """Whether rows show images."""
+    lengths: tuple[int, ...] = ()
+    """Tokens of rows spread over the whole, where they were counted."""
+    foreign: float = 0.0
+    """Share of the characters that stand in no Latin script, of those rows."""
+
+    def sampled(self, found: Sampled) -> "DataFacts":
+        """The same with what a sample of the rows says."""
+        return replace(self, per_token=found.per_token, lengths=found.lengths, foreign=found.foreign)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
-from tunery.models.folder import ModelFolder, sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.models.folder import ModelFolder, layout_note, load_family, sequence_limit
+from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import Origin, check_settings
 from tunery.services import recipe
+from tunery.services.advice import advice_of
 from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.outlook import outlook_of
 from tunery.services.recipe import DataFacts
@@ -91,21 +92,24 @@ def resolve(
     everything = [*begun.replay.facts, *train, *(one for one in others if one is not None)]
     notes = _notes(note if origins["max_sequence_length"] == "user" else None, train, held_out)
     counts = recipe.counts_of(parts, values, validation)
+    layout = layout_note(load_family(base), packing=values["packing"])
     text = all(one.row_kind == "text" for one in train)
     notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
     notes += begun.notes(kind, held_out is not None)
+    outlook = outlook_of(filled, values, counts, train, held_out)
+    notes += advice_of(spec.method, values, origins, train, outlook)
     return ResolvedSpec(
         spec=RunSpec.model_validate(filled.model_dump()),
         origins=origins,
         base_model_hash=base_hash,
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
-        outlook=outlook_of(filled, values, counts, train, held_out),
+        outlook=outlook,
         continues=begun.continued,
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation, replay=begun.replay
         ),
-        notes=[*notes, *([leaks] if leaks else [])],
+        notes=[*notes, *(one for one in (layout, leaks) if one)],
     )
 
 

@@ -17,7 +17,7 @@ from tunery.data.search import Query, Search
 from tunery.data.store import VersionReader
 from tunery.methods.point import METHODS
 from tunery.models.folder import sequence_limit
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.statistics import FoundRow, FoundRows, Seen
 from tunery.services import statistics
 from tunery.services.context import Context

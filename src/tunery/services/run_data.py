@@ -8,7 +8,7 @@ from sqlalchemy import Row, select
 
 from tunery.core.errors import Problem
 from tunery.data import general
-from tunery.data.estimate import Rows, characters_per_token, look_for_leaks
+from tunery.data.estimate import Rows, Sampled, look_for_leaks, sample_tokens
 from tunery.data.store import VersionReader
 from tunery.db.tables import dataset, dataset_version
 from tunery.models.folder import ModelFolder
@@ -79,12 +79,12 @@ def look_up(ctx: Context, spec: RunSpec) -> RunData:
 
 
 def measured(ctx: Context, found: RunData, base: ModelFolder, *, everything: bool) -> RunData:
-    """The same with characters a token counted on a sample: of plain text files, or of `everything`."""
+    """The same with tokens counted on a sample: of plain text files, or of `everything`."""
 
     def measure(one: DataFacts) -> DataFacts:
         if not everything and not one.text_rows:
             return one
-        return replace(one, per_token=_per_token(ctx, found, one, base))
+        return one.sampled(_sample(ctx, found, one, base))
 
     corpus = None if found.general is None else measure(found.general)
     again = replace(found.replay, facts=[measure(one) for one in found.replay.facts])
@@ -109,7 +109,7 @@ def leaks_of(ctx: Context, found: RunData) -> LeakReport | None:
 
 _REMEMBERED = 64
 _LEAKS: dict[tuple[tuple[str, str], ...], LeakReport | None] = {}
-_PER_TOKEN: dict[tuple[str, str], float] = {}
+_SAMPLED: dict[tuple[str, str], Sampled] = {}
 """Versions don't change, so what was found stays right; a form asks again at every key."""
 
 
@@ -119,14 +119,14 @@ def rows_of(ctx: Context, found: RunData, one: DataFacts) -> Rows:
     return general.shipped(one.row_kind) if manifest is None else VersionReader(ctx.blobs, manifest)
 
 
-def _per_token(ctx: Context, found: RunData, one: DataFacts, base: ModelFolder) -> float:
+def _sample(ctx: Context, found: RunData, one: DataFacts, base: ModelFolder) -> Sampled:
     key = (one.content_hash, str(base.path))
-    known = _PER_TOKEN.get(key)
+    known = _SAMPLED.get(key)
     if known is None:
-        known = characters_per_token(rows_of(ctx, found, one), token_length(base.path))
-        if len(_PER_TOKEN) >= _REMEMBERED:
-            _PER_TOKEN.clear()
-        _PER_TOKEN[key] = known
+        known = sample_tokens(rows_of(ctx, found, one), token_length(base.path))
+        if len(_SAMPLED) >= _REMEMBERED:
+            _SAMPLED.clear()
+        _SAMPLED[key] = known
     return known
 
 

@@ -59,7 +59,7 @@ _LOG_BYTES = 200_000
 
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
-    return _filled(ctx, _plan(ctx, spec))[0]
+    return _filled(ctx, _plan(ctx, spec, measured=True))[0]
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
@@ -313,7 +313,7 @@ class _Plan:
 
 
 def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
-    """`measured`: with the characters of a token counted for all data, not only where it decides something."""
+    """`measured`: with the characters of a token counted for all data, for advice too, not only where they decide."""
     LAUNCHERS.load(spec.resources.launcher)
     spec, start = continuing.find(ctx, spec)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)

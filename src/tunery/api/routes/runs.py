@@ -10,6 +10,7 @@ from tunery.api.idempotency import ByKey
 from tunery.api.paging import After, Limit
 from tunery.api.session import Reading, Writing
 from tunery.api.streams import EventStream, Followed, follow, followed_run
+from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import (
@@ -22,7 +23,7 @@ from tunery.schemas.run import (
     RunSpec,
     RunState,
 )
-from tunery.services import runs
+from tunery.services import diagnosis, runs
 
 router = APIRouter(prefix="/runs")
 
@@ -100,6 +101,12 @@ def read_run_metrics(
 ) -> list[MetricSeries]:
     """Curves by name; no name = all."""
     return runs.metrics(ctx, run, name, first_step, last_step, points)
+
+
+@router.get("/{run}/diagnosis")
+def diagnose_run(ctx: Reading, run: str) -> Diagnosis:
+    """What the run's curves say so far: under-fitting, spikes, over-fitting …, with evidence and advice."""
+    return diagnosis.diagnosis(ctx, run)
 
 
 @router.get("/{run}/log")

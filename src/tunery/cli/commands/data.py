@@ -12,7 +12,8 @@ from tunery.cli.output import Group, answer, note, say, show_problem, size, tabl
 from tunery.cli.rows_in_words import show_row
 
 if TYPE_CHECKING:
-    from tunery.schemas.dataset import DatasetVersion, FileOptions
+    from tunery.schemas.check import FileOptions
+    from tunery.schemas.dataset import DatasetVersion
 
 API_VERSION = 1
 _SHOWN = 10
@@ -60,7 +61,7 @@ def _file_options(command: Callable[..., None]) -> Callable[..., None]:
 def _said(format: str | None, columns: Any, turns: Any, only_named: bool, salvage: bool) -> "FileOptions":
     from pydantic import ValidationError
 
-    from tunery.schemas.dataset import FileOptions
+    from tunery.schemas.check import FileOptions
 
     try:
         return FileOptions(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
-from tunery.cli.runs_in_words import lineage, outlook, progress, run_name, waits
+from tunery.cli.runs_in_words import findings, lineage, outlook, progress, run_name, waits
 
 API_VERSION = 1
 _ORIGINS = {
@@ -81,6 +81,7 @@ def show(run: str) -> None:
 
     with Client() as client:
         found = client.runs.get(run)
+        seen = client.runs.diagnose(run) if found.progress.step or found.reason else None
 
     def people() -> None:
         say(f"{run_name(found)} ({found.id}): {found.state}, {progress(found)}")
@@ -102,7 +103,28 @@ def show(run: str) -> None:
             ["stage", "state", "started", "ended"],
             [(s.name, s.state, when(s.started), when(s.ended)) for s in found.stages],
         )
+        for line in findings(seen) if seen and seen.findings else ():
+            say(line)
         _show_settings(found.resolved)
+
+    answer(found, people)
+
+
+@command.command("diagnose")
+@click.argument("run")
+def diagnose(run: str) -> None:
+    """What a run's curves say: under-fitting, spikes, over-fitting and the like, and what to do.
+
+    RUN is an id, a name (its newest run) or `name #2`; it may still be going on.
+    """
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        found = client.runs.diagnose(run)
+
+    def people() -> None:
+        for line in findings(found):
+            say(line)
 
     answer(found, people)
 

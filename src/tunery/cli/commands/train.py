@@ -1,5 +1,6 @@
 """Train on this machine without a server, or hand the run to one."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,10 @@ def _here(
     accept_bad_rows: bool,
     changes: tuple[int | None, int | None, int | None],
 ) -> None:
+    from tunery.cli.local_diagnosis import diagnosis_of
     from tunery.cli.local_spec import read_local_spec
     from tunery.cli.local_train import begin, go_on
+    from tunery.cli.runs_in_words import findings
     from tunery.schemas.run import RunSpec
 
     if resume is not None and file is None and any(change is not None for change in changes):
@@ -77,8 +80,9 @@ def _here(
     else:
         assert spec is not None
         ended = begin(spec, None if out is None else out.absolute(), accept_bad_rows=accept_bad_rows)
-    document = {**ended.result, "folder": str(ended.folder.path)}
-    answer(document, lambda: _show(document))
+    seen = diagnosis_of(ended.folder)
+    document = {**ended.result, "folder": str(ended.folder.path), "findings": seen.findings}
+    answer(document, lambda: _show(document, findings(seen)))
     if ended.interrupted:
         click.get_current_context().exit(130)
 
@@ -129,7 +133,7 @@ def _changed(
     return changed
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: dict[str, Any], findings: Iterable[str]) -> None:
     status, folder = result["status"], result["folder"]
     say(
         f"{status.capitalize()} at step {result['steps']}: loss {number(result['first_loss'])} → "
@@ -139,6 +143,9 @@ def _show(result: dict[str, Any]) -> None:
     for name, base in result.get("evaluation", {}).get("base", {}).items():
         tuned = result["evaluation"]["tuned"].get(name)
         say(f"{name}: base {number(base['mean'])}" + (f", tuned {number(tuned['mean'])}" if tuned else ""))
+    if result["findings"]:
+        for line in findings:
+            say(line)
     if result.get("output"):
         say(f"The {result['output_kind'] or 'model'} is in {folder}/{result['output']}")
     if status == "paused":

@@ -5,7 +5,7 @@ from tunery.data.fields import as_object, blank, text_of
 from tunery.data.pictures import names_images, refuse_images
 from tunery.data.quick import Quick
 from tunery.data.rows import Conversation, Message, Row, RowError
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Alpaca"

@@ -4,7 +4,7 @@ from tunery.data.fields import as_object, blank, text_of
 from tunery.data.pictures import FIELDS, is_picture
 from tunery.data.quick import Quick
 from tunery.data.rows import Row, RowError, Text
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Corpus"

@@ -3,7 +3,7 @@
 from tunery.data.fields import as_object, blank, text_of
 from tunery.data.pictures import is_picture, one_image
 from tunery.data.rows import Captioned, Row, RowError
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Image and caption"

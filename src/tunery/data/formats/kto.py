@@ -7,7 +7,7 @@ from tunery.data.fields import as_object, text_of
 from tunery.data.pictures import images_in, place_images
 from tunery.data.rows import Labelled, Row, RowError
 from tunery.data.turns import conversation
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "KTO"

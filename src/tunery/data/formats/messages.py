@@ -3,7 +3,7 @@
 from tunery.data.fields import as_object
 from tunery.data.rows import Row
 from tunery.data.spelling import OPENAI, quick_turns, talk_in
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Messages"

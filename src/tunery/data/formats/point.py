@@ -5,7 +5,7 @@ from typing import Protocol
 from tunery.core.extensions import Point
 from tunery.data.quick import Quick
 from tunery.data.rows import Row
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 
 class Format(Protocol):

@@ -8,7 +8,7 @@ from tunery.data.pictures import images_in, place_images
 from tunery.data.rows import Preference, Row, RowError
 from tunery.data.spelling import turns_of
 from tunery.data.turns import conversation
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Preference"

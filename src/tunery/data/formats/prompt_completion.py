@@ -2,8 +2,9 @@
 
 from tunery.data.fields import as_object, blank, text_of
 from tunery.data.pictures import names_images, refuse_images
+from tunery.data.quick import Quick
 from tunery.data.rows import Conversation, Message, Row, RowError
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Prompt and completion"
@@ -39,3 +40,11 @@ def read(record: object) -> Row:
     system = text_of(fields, "system", needed=False)
     before = () if blank(system) else (Message.of("system", system),)
     return Conversation((*before, Message.of("user", prompt), Message.of("assistant", answer)))
+
+
+QUICK = Quick(
+    {
+        "prompt": "ask", "completion": "answer", "response": "answer", "system": "system",
+        "image": "empty", "image_path": "empty", "images": "empty",
+    }
+)  # fmt: skip

@@ -5,7 +5,7 @@ from tunery.data.pictures import names_images, one_image, place_images
 from tunery.data.rows import Conversation, Message, Row, RowError
 from tunery.data.spelling import system_of
 from tunery.data.turns import conversation
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Prompt, image and response"

@@ -4,7 +4,7 @@ from tunery.data.fields import as_object
 from tunery.data.pictures import names_images
 from tunery.data.rows import Row
 from tunery.data.spelling import SHAREGPT, quick_turns, talk_in
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "ShareGPT"

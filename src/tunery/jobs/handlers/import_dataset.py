@@ -21,7 +21,8 @@ from tunery.db.engine import reading
 from tunery.jobs.imports import failed_before, give_up, import_rows, mark_failed, scratch_beside, telling
 from tunery.jobs.queue import Claim
 from tunery.jobs.work import Work
-from tunery.schemas.dataset import CheckReport, ImportOptions
+from tunery.schemas.check import CheckReport
+from tunery.schemas.dataset import ImportOptions
 
 API_VERSION = 1
 USES_ENGINE = False

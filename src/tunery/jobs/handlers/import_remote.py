@@ -22,7 +22,8 @@ from tunery.db.tables import connection
 from tunery.jobs.imports import import_rows, mark_failed, scratch_beside, telling
 from tunery.jobs.queue import Claim
 from tunery.jobs.work import Work
-from tunery.schemas.dataset import CheckReport, ImportOptions
+from tunery.schemas.check import CheckReport
+from tunery.schemas.dataset import ImportOptions
 
 API_VERSION = 1
 USES_ENGINE = False

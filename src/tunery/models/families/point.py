@@ -16,11 +16,13 @@ class Family(Protocol):
     CHAT_TEMPLATE: str | None
     """Used only where the tokenizer has none."""
     PACKED: bool
-    """Its attention can be laid out without padding."""
-
-    def lora_targets(self, config: Mapping[str, Any]) -> list[str] | str:
-        """What `all-linear` means for this family."""
-        ...
+    """Its attention can be laid out without padding; rows of the others are computed one at a time."""
+    LORA_TARGETS: tuple[str, ...]
+    """Names of the layers that get an adapter where nobody chose; empty = every linear layer but the output."""
+    EXPERTS: tuple[str, ...]
+    """Ends of the names of the weights that hold all experts of a layer, in a mixture of experts."""
+    RUNS_WITH: Mapping[str, Any]
+    """What of its config.json is another here, without a change of what the model says."""
 
 
 FAMILIES: Point[Family] = Point("tunery.models.families", "model family", api_version=1)

@@ -9,6 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from tunery.core.errors import Problem, Where
+from tunery.schemas.check import TurnName
 from tunery.schemas.cleaning import CleaningStep, CleanRequest
 from tunery.schemas.dataset import (
     Dataset,
@@ -22,7 +23,6 @@ from tunery.schemas.dataset import (
     RegistryImported,
     RowFix,
     RowPage,
-    TurnName,
 )
 from tunery.schemas.project import Page
 from tunery.schemas.task import Task

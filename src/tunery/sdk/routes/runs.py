@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tunery.core.errors import Problem
+from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
@@ -25,6 +26,7 @@ _RECIPE = as_json(RecipeReport)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
+_DIAGNOSIS = as_json(Diagnosis)
 _BODIES = as_json(list[dict[str, Any]])
 
 
@@ -90,6 +92,11 @@ def metrics(
     """Curves, thinned to about `points` points; all metrics when none is named."""
     query = {"name": list(names), "first_step": first_step, "last_step": last_step, "points": points}
     return Call("GET", f"/api/v1/runs/{segment(run)}/metrics", _SERIES, query=query)
+
+
+def diagnose(run: str) -> Call[Diagnosis]:
+    """What a run's curves say so far: under-fitting, spikes, over-fitting …, with evidence and advice."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/diagnosis", _DIAGNOSIS)
 
 
 def log(run: str, *, offset: int = 0) -> Call[RunLog]:
@@ -158,6 +165,7 @@ class Runs(Resource[S]):
     get = endpoint(get)
     events = endpoint(events)
     metrics = endpoint(metrics)
+    diagnose = endpoint(diagnose)
     log = endpoint(log)
     checkpoints = endpoint(checkpoints)
     stop = endpoint(stop)

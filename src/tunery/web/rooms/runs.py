@@ -10,7 +10,7 @@ from tunery.methods.point import METHODS, writes_text
 from tunery.schemas.model import PublishRequest
 from tunery.schemas.run import RunDetail, RunState
 from tunery.schemas.settings import Origin, missing_for
-from tunery.services import continuing, evaluations, extensions, models, runs, tasks
+from tunery.services import continuing, diagnosis, evaluations, extensions, models, runs, tasks
 from tunery.services.context import Context
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
@@ -58,6 +58,8 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
             values["better"] = {info.name: info for info in extensions.metrics()}
         if tab in ("curves", "events"):
             values["happened"] = _happened(ctx, found.id)
+        if tab == "curves":
+            values |= _diagnosed(ctx, found.id)
         if tab == "settings":
             values["methods"] = {info.name: info for info in extensions.methods()}
             values["used"] = _used(found)
@@ -70,6 +72,14 @@ def head(visit: Visitor, run: str) -> Response:
     with visit.reading() as ctx:
         values = _head(ctx, runs.get_run(ctx, run))
     return visit.part("parts/run_head.html", **values)
+
+
+@router.get("/runs/{run}/diagnosis")
+def diagnose(visit: Visitor, run: str) -> Response:
+    """What the curves say, renewed while the training goes on."""
+    with visit.reading() as ctx:
+        values = {"run": runs.get_run(ctx, run), **_diagnosed(ctx, run)}
+    return visit.part("parts/run_diagnosis.html", **values)
 
 
 @router.post("/runs/{run}/ask/{verb}")
@@ -113,6 +123,13 @@ def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
         "publishable": _publishable(ctx, run) if ended and run.state != "cancelled" else [],
         "published": models.published_steps(ctx, run.id) if ended else {},
     }
+
+
+def _diagnosed(ctx: Context, run: str) -> dict[str, Any]:
+    """What the curves say, and the steps to mark: those that a finding names, else where it begins."""
+    found = diagnosis.diagnosis(ctx, run)
+    marks = {step for one in found.findings for step in (one.steps or [one.first_step]) if step > 0}
+    return {"diagnosis": found, "marks": sorted(marks)}
 
 
 def _used(run: RunDetail) -> list[tuple[str, Any, str]]:

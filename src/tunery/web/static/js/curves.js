@@ -53,7 +53,7 @@ function base(node, low) {
 
 export class LossChart {
   constructor(node, { onZoom, onCursor }) {
-    Object.assign(this, { node, onZoom, onCursor, marks: { checkpoint: [], restart: [] }, train: new Curve(), validation: new Curve() });
+    Object.assign(this, { node, onZoom, onCursor, marks: { checkpoint: [], restart: [], finding: [] }, train: new Curve(), validation: new Curve() });
     this.options = { weight: 0.8, raw: true, log: false };
     new ResizeObserver(() => this.plot?.setSize({ width: node.clientWidth, height: node.clientHeight })).observe(node);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
@@ -111,7 +111,7 @@ export class LossChart {
     const { ctx, bbox } = plot;
     ctx.save();
     ctx.lineWidth = devicePixelRatio;
-    for (const [kind, dash, stroke] of [["checkpoint", [3, 4], colour("--chart-mark")], ["restart", [], colour("--bad")]]) {
+    for (const [kind, dash, stroke] of [["checkpoint", [3, 4], colour("--chart-mark")], ["restart", [], colour("--bad")], ["finding", [], colour("--warn")]]) {
       ctx.setLineDash(dash.map((size) => size * devicePixelRatio));
       ctx.strokeStyle = stroke;
       for (const step of this.marks[kind]) {

@@ -39,6 +39,12 @@ class Curves {
     this.small = Object.fromEntries(SMALL.map((name) => [name, new SmallChart(document.querySelector(`[data-series="${name}"]`))]));
     for (const event of events) this.mark(event);
     this.controls();
+    this.findings();
+    document.body.addEventListener("htmx:afterSwap", () => { this.findings(); this.loss.plot?.redraw(); });
+    page.addEventListener("click", (event) => {
+      const look = event.target.closest("[data-look]")?.dataset.look.split(",").map(Number);
+      if (look) this.look(...look);
+    });
     this.draw = calm(() => requestAnimationFrame(() => this.show()), 120);
   }
 
@@ -100,6 +106,12 @@ class Curves {
     const { marks } = this.loss;
     if (event.type === "checkpoint" && !marks.checkpoint.includes(event.step)) marks.checkpoint.push(event.step);
     if (event.type === "started" && event.resumed_from !== null && event.resumed_from !== undefined && !marks.restart.includes(event.resumed_from)) marks.restart.push(event.resumed_from);
+  }
+
+  // The steps that the diagnosis points at.
+  findings() {
+    this.loss.marks.finding = JSON.parse($("findings").textContent);
+    $("l-finding").hidden = this.loss.marks.finding.length === 0;
   }
 
   show() {
@@ -179,6 +191,7 @@ const refreshEvents = calm(() => htmx.ajax("GET", location.href, { target: "#eve
 function onEvent(type, event) {
   if (type === "end") {
     renewHead();
+    if ($("diagnosis")) htmx.trigger("#diagnosis", "tunery:measured");
     log?.load();
     if (["evaluation", "events"].includes(page.dataset.tab)) location.reload();
     return;

@@ -6,7 +6,7 @@ from typing import Any
 
 from tunery.data.rows import Conversation, Row
 from tunery.methods.point import Example, Loss, Need, Policy, Renderer
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
 API_VERSION = 1

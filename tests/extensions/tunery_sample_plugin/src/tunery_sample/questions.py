@@ -2,7 +2,7 @@
 
 from tunery.data.fields import as_object, blank, text_of
 from tunery.data.rows import Conversation, Message, Row, RowError
-from tunery.schemas.dataset import RowKind
+from tunery.schemas.check import RowKind
 
 API_VERSION = 1
 TITLE = "Questions"

@@ -1,0 +1,1 @@
+"""What the curves of a training say: under-fitting, over-fitting, spikes and the like, each with its evidence."""

@@ -1,0 +1,1 @@
+"""Findings that a diagnosis can come to, each a module."""

@@ -1,0 +1,10 @@
+"""The Falcon family. Its code has an attention of its own, which can't be told where a row ends."""
+
+API_VERSION = 1
+TITLE = "Falcon"
+MODEL_TYPES = frozenset({"falcon"})
+CHAT_TEMPLATE: str | None = None
+PACKED = False
+LORA_TARGETS: tuple[str, ...] = ()
+EXPERTS: tuple[str, ...] = ()
+RUNS_WITH: dict[str, object] = {}

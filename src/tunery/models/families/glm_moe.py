@@ -1,0 +1,10 @@
+"""GLM models with a mixture of experts."""
+
+API_VERSION = 1
+TITLE = "GLM MoE"
+MODEL_TYPES = frozenset({"glm4_moe"})
+CHAT_TEMPLATE: str | None = None
+PACKED = True
+LORA_TARGETS: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+EXPERTS: tuple[str, ...] = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
+RUNS_WITH: dict[str, object] = {}

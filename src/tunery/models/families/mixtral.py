@@ -1,0 +1,10 @@
+"""The Mixtral family."""
+
+API_VERSION = 1
+TITLE = "Mixtral"
+MODEL_TYPES = frozenset({"mixtral"})
+CHAT_TEMPLATE: str | None = None
+PACKED = True
+LORA_TARGETS: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+EXPERTS: tuple[str, ...] = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
+RUNS_WITH: dict[str, object] = {}

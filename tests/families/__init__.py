@@ -1,0 +1,1 @@
+"""Every architecture that can be trained, under one contract."""

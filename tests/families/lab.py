@@ -1,0 +1,109 @@
+"""What proves the contract of families: trainings by the real engine in this process, and transformers alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from tests.replica.asking import Asked, ask_all, running_decoder
+from tests.toys import attempt
+from tunery.core.attempt import AttemptFolder
+from tunery.engine.control import Control
+from tunery.engine.events import Events
+from tunery.engine.train import Training
+from tunery.schemas.engine import EngineInput, EngineSpec
+
+LEARN: dict[str, Any] = {
+    "epochs": 2,
+    "batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "max_sequence_length": 48,
+    "max_steps": 12,
+    "checkpoint_steps": 8,
+}
+PROMPTS = [[5 + (7 * row + 3 * place) % 300 for place in range(9 + 13 * row)] for row in range(3)]
+
+
+class Trained:
+    """A finished training, still in memory, and what it wrote."""
+
+    def __init__(
+        self, folder: Path, base: Path, resume_from: Sequence[Path] = (), number: int = 1, **settings: Any
+    ) -> None:
+        self.folder: AttemptFolder = attempt(
+            folder, base, resume_from=resume_from, number=number, **{**LEARN, **settings}
+        )
+        spec = EngineSpec.model_validate(self.folder.read_spec())
+        given = EngineInput.model_validate(self.folder.read_attempt())
+        training = Training(self.folder, spec, given, Events(self.folder, number), Control(self.folder))
+        self.result = training.run()
+        self.masters = training.policy.optimizer.masters()
+        self.trainable = training.policy.trainable
+        self.losses: list[float] = [
+            event["values"]["train_loss"]
+            for event in self.folder.read_events()[0]
+            if event["type"] == "metric" and "train_loss" in event["values"]
+        ]
+
+    @property
+    def output(self) -> Path:
+        return self.folder.output
+
+    @property
+    def checkpoint(self) -> Path:
+        (path,) = self.folder.checkpoints.glob("step-*")
+        return path
+
+    def learnt(self) -> bool:
+        """The loss fell, by more than chance."""
+        return sum(self.losses[-3:]) / 3 < 0.9 * self.losses[0]
+
+    def equals(self, other: "Trained") -> bool:
+        """The trained weights are the same bit for bit."""
+        return all(torch.equal(tensor, other.masters[name]) for name, tensor in self.masters.items())
+
+
+def plain(folder: Path, **changes: Any) -> Any:
+    """A model as anyone loads it, perhaps with something changed in its configuration."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **changes).eval()
+
+
+def logits(model: Any) -> torch.Tensor:
+    """Of the longest prompt."""
+    with torch.no_grad():
+        return model(input_ids=torch.tensor(PROMPTS[-1:]), use_cache=False).logits
+
+
+def answers(model: Any, count: int) -> list[list[int]]:
+    """What transformers alone goes on with, greedily, prompt by prompt."""
+    found: list[list[int]] = []
+    for prompt in PROMPTS:
+        with torch.inference_mode():
+            ids = torch.tensor([prompt])
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=False,
+                max_new_tokens=count,
+                eos_token_id=None,
+                pad_token_id=1,
+            )
+        found.append(out[0, len(prompt) :].tolist())
+    return found
+
+
+def served(base: Path, count: int, adapter: Path | None = None) -> list[list[int]]:
+    """What a replica answers to all prompts in one batch."""
+    name = "tuned" if adapter else None
+    with running_decoder(base) as (decoder, model):
+        if adapter is not None:
+            decoder.call(lambda: model.load_adapter("tuned", adapter)).result()
+        return ask_all(decoder, [Asked(prompt, count, name) for prompt in PROMPTS])
+
+
+def differing(ours: dict[str, torch.Tensor], loaded: Any) -> list[str]:
+    """Names of trained weights that a loaded model doesn't hold bit for bit."""
+    theirs = dict(loaded.named_parameters())
+    return [name for name, tensor in ours.items() if not torch.equal(tensor, theirs[name].data)]
