@@ -77,4 +77,4 @@ def lineage(run: "RunDetail") -> Iterator[str]:
         line = [run.base_model, *(f"{one.name} @ step {one.step:,}" for one in run.ancestors), run_name(run)]
         yield f"Goes on from: {' → '.join(line)}"
     if run.continued_by:
-        yield f"Gone on from by: {', '.join(f'{one.name} (step {one.step:,})' for one in run.continued_by)}"
+        yield f"Continued by: {', '.join(f'{one.name} (step {one.step:,})' for one in run.continued_by)}"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from tunery.schemas.continuing import ContinueSpec
+from tunery.schemas.continuing import DEFAULT_REPLAY, ContinueSpec
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.services import base_models, continuing, datasets, demo, extensions, models, pipelines, runs
 from tunery.services.context import Context
@@ -105,7 +105,7 @@ def _begin(
 
 def _go_on(ctx: Context, name: str, step: int | None) -> tuple[dict[str, Any], str]:
     """A run like the earlier one, from where its model is."""
-    wanted = ContinueSpec(run=name, step=step)
+    wanted = ContinueSpec(run=name, step=step, replay=None)
     row, state = continuing.meant(ctx, wanted)
     earlier = ResolvedSpec.model_validate(row.resolved)
     spec: dict[str, Any] = {
@@ -125,5 +125,5 @@ def _states(ctx: Context, wanted: ContinueSpec) -> dict[str, Any]:
         "base": row.base_model,
         "states": continuing.states(ctx, row),
         "published": models.published_steps(ctx, row.id),
-        "replay": 10 if wanted.replay is None else round(100 * wanted.replay, 2),
+        "replay": f"{100 * (DEFAULT_REPLAY if wanted.replay is None else wanted.replay):g}",
     }

@@ -114,7 +114,8 @@ function showProblem(problem) {
 
 function showAtField(problem) {
   const place = problem.where?.setting ? `settings.${problem.where.setting}` : problem.where?.field ?? { unknown_base_model: "base_model", model_weights_absent: "base_model", too_few_rows: "data", name_taken: "name" }[problem.code];
-  const field = place && [...form.querySelectorAll("[data-field]")].find((one) => place === one.dataset.field || place.startsWith(`${one.dataset.field}.`));
+  const all = [...form.querySelectorAll("[data-field]")];
+  const field = place && (all.find((one) => place === one.dataset.field) ?? all.find((one) => place.startsWith(`${one.dataset.field}.`)));
   if (field) {
     const error = field.querySelector(".error");
     error.textContent = `${problem.message} ${problem.cure}`;
