@@ -247,6 +247,7 @@ def attempt(
     resume_from: Sequence[Path] = (),
     number: int = 1,
     threads: int = 1,
+    tokens: Path | None = None,
     **settings: Any,
 ) -> AttemptFolder:
     """A training's attempt folder, ready for the engine."""
@@ -274,6 +275,7 @@ def attempt(
             validation=str(held) if held else None,
             resume_from=[str(path) for path in resume_from],
             threads=threads,
+            tokens=str(tokens) if tokens else None,
         ),
     )
 

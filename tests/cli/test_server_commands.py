@@ -120,6 +120,13 @@ def test_steering(served: Served, imported: str) -> None:
     assert done(served, "runs", "watch", run["id"])["state"] == "cancelled"
 
 
+def test_a_run_for_idle_time(served: Served, imported: str) -> None:
+    run = done(served, "runs", "create", "there.yaml", "--idle-time", "--priority", "2")
+    assert (run["idle_time"], run["priority"]) == (True, 2)
+    assert done(served, "runs", "watch", run["id"])["state"] == "succeeded"
+    assert "Priority 2, only in idle time." in served.tunery("runs", "show", run["id"]).stdout
+
+
 def test_models_and_tokens(served: Served) -> None:
     assert done(served, "models", "add", "bare", "--name", "own")["name"] == "own"
     assert "own" in [one["name"] for one in done(served, "models", "list", "--base")["data"]]

@@ -142,7 +142,9 @@ def test_waves_that_the_schedule_asks_for_are_no_oscillation() -> None:
 
 def test_a_history_is_read_from_an_attempt_s_own_events() -> None:
     events = [
-        {"type": "started", "step": 0, "steps": 40, "rows": 90, "dropped_rows": 9},
+        {"type": "started", "step": 0, "steps": 40, "rows": 90},
+        {"type": "tokenized", "step": 0, "stage": "tokenize validation", "dropped_rows": 1},
+        {"type": "tokenized", "step": 0, "stage": "tokenize", "dropped_rows": 9},
         {"type": "metric", "step": 1, "values": {"train_loss": 2.0, "learning_rate": 0.1}},
         {"type": "metric", "step": 2, "values": {"train_loss": float("nan")}},
         {"type": "metric", "step": 1, "values": {"train_loss": 1.5}},

@@ -117,4 +117,4 @@ def test_a_damaged_model_is_named(engines: Engines, tmp_path: Path) -> None:
     damage(base / "model.safetensors")
     result = engines.run(attempt(tmp_path / "run", base))
     assert result["error"]["code"] == "model_folder_incomplete"
-    assert "breaks off" in result["error"]["message"]
+    assert "cut off" in result["error"]["message"]

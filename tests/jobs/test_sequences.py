@@ -29,7 +29,7 @@ from tunery.core.errors import Problem
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading, writing
 from tunery.db.tables import attempt, model_version, run, task
-from tunery.jobs import attempts, queue, worker
+from tunery.jobs import attempts, giving_way, queue, worker
 from tunery.jobs.states import RUN, RUN_ENDED, TASK_ENDED
 from tunery.jobs.work import Work
 from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
@@ -49,6 +49,7 @@ ACTIONS = st.one_of(
     st.just(("worker is frozen past its lease",)),
     st.just(("engine dies",)),
     st.tuples(st.just("engine goes on alone"), st.integers(1, STEPS)),
+    st.just(("another run wants the machine",)),
 )
 
 
@@ -88,7 +89,8 @@ class ToyEngine:
                 self._save()
 
     def _save(self) -> None:
-        self.world.saved = max(self.world.saved, self.step)
+        if self.run == self.world.run:
+            self.world.saved = max(self.world.saved, self.step)
         path = self.folder.checkpoint(self.step)
         path.mkdir(parents=True, exist_ok=True)
         (path / "manifest.json").write_text(json.dumps({"step": self.step}))
@@ -127,6 +129,8 @@ class World:
     saved: int = 0
     """The furthest checkpoint of the run."""
     work: Work | None = None
+    others: list[str] = field(default_factory=list)
+    """Runs that idle-time runs give way to."""
 
     # -- the launcher
 
@@ -140,7 +144,7 @@ class World:
         assert others == [], "two engines of one run at a time"
         given = [json.loads((Path(p) / "manifest.json").read_text())["step"] for p in inputs.resume_from]
         step = max(given, default=0)
-        assert step >= self.saved, "it goes on from the furthest checkpoint"
+        assert step >= self.saved or spec.run != self.run, "it goes on from the furthest checkpoint"
         engine = ToyEngine(folder, spec.run, inputs.attempt, step, STEPS, self)
         engine._tell("started", steps=STEPS, resumed_from=engine.step or None)
         self.engines[folder.path] = engine
@@ -181,6 +185,9 @@ class World:
         elif what == "engine dies" and engine and engine.lives:
             engine.lives = False
             self.crashes += 1
+        elif what == "another run wants the machine":
+            self.others.append(self.house.submit(self.model, STEPS, name="other"))
+            giving_way.make_room(self.house.engine, self.house.settings)
         elif what == "engine goes on alone" and engine:
             for _ in range(more[0]):
                 engine.move()
@@ -235,14 +242,16 @@ class World:
             assert state in _reachable(self.seen), f"{self.seen} became {state}"
             self.seen = state
 
-    def live(self, script: Sequence[tuple[Any, ...]], *, publish: bool) -> None:
+    def live(self, script: Sequence[tuple[Any, ...]], *, publish: bool, idle_time: bool) -> None:
         """Submit a run, let the script happen, then let it come to an end in peace."""
         self.engines.clear()
+        self.others.clear()
         self.crashes, self.saved, self.seen = 0, 0, "queued"
         self.script = list(script)
-        spec = {"publish": {"auto": publish}, "name": f"run-{publish}", "resources": {"launcher": "local"}}
+        resources = {"launcher": "local", "idle_time": idle_time}
+        spec = {"publish": {"auto": publish}, "name": f"run-{publish}", "resources": resources}
         self.run = self.house.submit(self.model, STEPS, **spec)
-        for _ in range(4 * len(script) + 40):
+        for _ in range(8 * len(script) + 40):
             if self.script and self.script[-1][0] == "ask":
                 self.ask(self.script.pop()[1])
             if not self.worker_takes_one():
@@ -264,11 +273,13 @@ class World:
                 select(attempt.c.number).join(task, task.c.id == attempt.c.task_id)
                 .where(task.c.run_id == self.run, attempt.c.ended.is_(None))
             ).all()  # fmt: skip
+            others = connection.execute(select(run.c.state).where(run.c.id.in_(self.others))).scalars().all()
             versions = connection.execute(
                 select(model_version.c.id).where(model_version.c.run_id == self.run)
             ).all()
         assert found.state in RUN_ENDED, "no run is left lying"
         assert set(tasks) <= TASK_ENDED
+        assert set(others) <= {"succeeded", "failed"}
         assert open_attempts == []
         assert not [one for one in self.engines.values() if one.lives], "no engine outlives its run"
         if found.state == "failed":
@@ -290,10 +301,10 @@ class MortalWork(Work):
     world: World = field(kw_only=True)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         if self.world.die_at_write == "worker dies before it writes":
             self.world.die()
-        with super().writing() as connection:
+        with super().writing(durable=durable) as connection:
             yield connection
         if self.world.die_at_write == "worker dies after it wrote":
             self.world.die()
@@ -337,8 +348,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     max_examples=SEQUENCES, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
-@given(script=st.lists(ACTIONS, max_size=20), publish=st.booleans())
+@given(script=st.lists(ACTIONS, max_size=20), publish=st.booleans(), idle_time=st.booleans())
 def test_no_run_is_lost_stuck_run_twice_or_published_twice(
-    world: World, script: list[tuple[Any, ...]], publish: bool
+    world: World, script: list[tuple[Any, ...]], publish: bool, idle_time: bool
 ) -> None:
-    world.live(script, publish=publish)
+    world.live(script, publish=publish, idle_time=idle_time)

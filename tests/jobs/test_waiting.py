@@ -35,6 +35,7 @@ def test_why_a_run_waits(house: House, model: Path) -> None:
         "message": "Waiting for its turn: first #1 is ahead, and 1 more.",
         "ahead": ["first #1", "second #1"],
         "ahead_count": 2,
+        "limit": None,
     }
     house.ask(first, "pause")
     assert house.wait_for_state(first, "paused").waiting is None

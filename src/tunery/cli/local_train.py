@@ -197,6 +197,7 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
         validation=data.validation,
         resume_from=[str(path) for path in folder.checkpoints()],
         threads=threads,
+        tokens=str((folder.data / "tokens").absolute()),
     )
     attempt.prepare(spec.model_dump(mode="json"), inputs.model_dump(mode="json"))
     result, interrupted = run_engine(launcher, attempt)

@@ -130,11 +130,13 @@ def _judging(body: dict[str, Any]) -> str:
 
 def _opening(body: dict[str, Any]) -> str:
     count = {name: f"{body.get(name) or 0:,}" for name in _COUNTS}
+    tokens = f", {count['tokens']} tokens per epoch ({count['supervised_tokens']} trained on)"
+    if body.get("tokens") is None:  # rows become tokens while it trains
+        tokens = ""
     went_on = f", resuming from step {body['resumed_from']}" if body.get("resumed_from") else ""
     return (
-        f"{count['rows']} rows, {count['tokens']} tokens per epoch ({count['supervised_tokens']} trained on), "
-        f"{count['steps']} steps, {count['trainable_parameters']} of {count['parameters']} parameters "
-        f"trainable{went_on}"
+        f"{count['rows']} rows{tokens}, {count['steps']} steps, "
+        f"{count['trainable_parameters']} of {count['parameters']} parameters trainable{went_on}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import cache
 
 MICROSECONDS = 1_000_000
 
@@ -19,6 +20,7 @@ def boot_us() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
 
 
+@cache
 def boot_id() -> str:
     """Names this boot of this machine."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

@@ -98,6 +98,25 @@ def whole_lines(path: Path, offset: int) -> Iterator[tuple[bytes, int]]:
             yield line[:-1], offset
 
 
+def prune_folders(folder: Path, keep_bytes: int) -> None:
+    """Delete the folders in `folder` that were touched longest ago, until the rest takes at most `keep_bytes`."""
+    found: list[tuple[float, Path]] = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):  # another process deletes too
+            found.append((path.stat().st_mtime, path))
+    for _, path in sorted(found, reverse=True):
+        keep_bytes -= sum(_size(file) for file in path.glob("*"))
+        if keep_bytes < 0:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 class FolderLock:
     """An exclusive hold on a folder by one process; the kernel frees it when the process ends, however."""
 

@@ -11,6 +11,7 @@
         runs/           attempt folders
         models/         published models
         uploads/        files on their way in, and those that may be imported again
+        tokens/         rows as tokens, kept for later runs; may be deleted at any time
         standby.json    the engines that a worker keeps waiting
         logs/           server.log, worker.log, replicas'
 
@@ -61,6 +62,10 @@ class DataFolder:
     @property
     def uploads(self) -> Path:
         return self.path / "uploads"
+
+    @property
+    def tokens(self) -> Path:
+        return self.path / "tokens"
 
     @property
     def standby(self) -> Path:

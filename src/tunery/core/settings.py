@@ -1,5 +1,6 @@
 """The server's own settings: each with a default, help and an environment variable `TUNERY_<NAME>`."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +72,14 @@ class ServerSettings(BaseSettings):
     lease_seconds: float = Field(
         default=12.0, gt=0, description="How long a worker's claim holds without renewal."
     )
+    engine_slots: int = Field(
+        default=1, ge=1, le=64, description="How many engines a worker runs at once; they share its cores."
+    )
+    project_slots: int = Field(
+        default=0,
+        ge=0,
+        description="How many engines one project may have at once, over all workers; 0 = any number.",
+    )
     max_fruitless_attempts: int = Field(
         default=3, ge=1, description="A run fails after this many attempts in a row without progress."
     )
@@ -80,13 +89,21 @@ class ServerSettings(BaseSettings):
         "its own; empty = this Python with `-m tunery.engine`.",
     )
     engine_threads: int = Field(
-        default=0, ge=0, description="Threads of one engine; 0 = as many as there are cores."
+        default=0,
+        ge=0,
+        description="Threads of one engine; 0 = as many as there are cores, divided among the engine slots.",
     )
     standby_engines: int = Field(
         default=1,
         ge=0,
         description="How many engines wait with everything imported while nothing trains, so that a run begins some "
         "seconds earlier; each holds about 400 MB. 0 = none. Where less than 2 GiB are free none is started.",
+    )
+    token_cache_bytes: int = Field(
+        default=8 * 2**30,
+        ge=0,
+        description="How much disk the tokens of earlier runs may take, which later runs on the same rows begin with; "
+        "those used longest ago go first. 0 = none are kept.",
     )
     replica_idle_seconds: float = Field(
         default=900.0, gt=0, description="A serving replica is stopped after this long without requests."
@@ -130,6 +147,13 @@ class ServerSettings(BaseSettings):
     def allowances(self) -> list[Allowance]:
         """`private_hosts`, read."""
         return [Allowance.parse(text) for text in self.private_hosts]
+
+    @property
+    def threads(self) -> int:
+        """Threads of an engine whose run doesn't say; 0 = as many as there are cores."""
+        if self.engine_threads or self.engine_slots == 1:
+            return self.engine_threads
+        return max(1, len(os.sched_getaffinity(0)) // self.engine_slots)
 
     @property
     def folder(self) -> Path:

@@ -4,6 +4,7 @@ Columns: `row` (canonical JSON, binary) and `characters` (its content's length, 
 """
 
 import errno
+import mmap
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from tunery.data.store import VersionReader
 SCHEMA = pa.schema([("row", pa.binary()), ("characters", pa.int64())])
 BATCH_ROWS = 1024
 _BATCH_BYTES = 16 << 20
+_GIVE_BACK_BYTES = 4 << 20
 
 
 def write_arrow(path: Path, lines: Iterable[bytes]) -> int:
@@ -65,16 +67,21 @@ def read_arrow(path: Path) -> "ArrowRows":
 
 
 class ArrowRows(Sequence[Row]):
-    """Rows by number, read from the mapped file when asked for."""
+    """Rows by number, read from the mapped file when asked for.
+
+    Pages that were read are given back now and then: they would count as this process's memory until all are in it.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
-            self._map = pa.memory_map(str(path), "r")
-            reader = pa.ipc.open_file(self._map)
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._map)))
         except FileNotFoundError as error:
             raise Problem("file_missing", path=str(path), base=str(Path.cwd())) from error
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, ValueError, pa.ArrowInvalid) as error:
             raise Problem("file_unreadable", path=str(path), detail=str(error)) from error
+        self._read = 0
         self._batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         self._ends = list(accumulate(batch.num_rows for batch in self._batches))
 
@@ -89,7 +96,12 @@ class ArrowRows(Sequence[Row]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         batch, number = self._place(index)
-        return decode_row(batch.column(0)[number].as_py())
+        line: bytes = batch.column(0)[number].as_py()
+        self._read += len(line)
+        if self._read > _GIVE_BACK_BYTES:
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._read = 0
+        return decode_row(line)
 
     def characters(self, index: int) -> int:
         """Length of one row's content."""

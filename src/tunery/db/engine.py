@@ -29,7 +29,6 @@ from tunery.core.settings import ServerSettings
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _SAFE_SQLITE = (3, 51, 3)
 """Releases before this one can corrupt a WAL database when it is reset (fixed in 3.51.3)."""
-_WRITES = {"tunery_writes": True}
 _WAIT_SECONDS = 30
 """So long a transaction waits for the one that writes."""
 _WRITERS_LOCK = 0x74756E65
@@ -104,10 +103,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that may write; commits at the end, rolls back on an exception."""
+def writing(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
+    """A transaction that may write; commits at the end, rolls back on an exception.
+
+    Not `durable`: the commit doesn't wait for the disk. A power cut, or PostgreSQL's crash, may undo it, with all that
+    was written after it and nothing that was written before; the next durable commit takes it along. For what is only
+    repeated then.
+    """
     with engine.connect() as connection:
-        connection.execution_options(**_WRITES)
+        connection.execution_options(tunery_writes="durable" if durable else "relaxed")
         with connection.begin():
             yield connection
 
@@ -175,7 +179,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("tunery_writes", False)
+    writes = connection.get_execution_options().get("tunery_writes")
+    if writes and connection.info.get("tunery_writes", "durable") != writes:  # can't be said in a transaction
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if writes == 'durable' else 'NORMAL'}")
+        connection.info["tunery_writes"] = writes
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -197,7 +204,9 @@ def _connect_postgresql(url: str) -> Engine:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("tunery_writes", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+    writes = connection.get_execution_options().get("tunery_writes")
+    if writes:
+        relaxed = ", set_config('synchronous_commit', 'off', true)" if writes == "relaxed" else ""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK}){relaxed}")
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

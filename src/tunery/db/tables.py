@@ -218,14 +218,15 @@ task = Table(
     _project(),
     Column("kind", String(32), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("lane", String(16), nullable=False, comment="light, engine or idle; see jobs.line"),
+    Column("place", BigInteger, nullable=False, comment="in the lane; the lowest is next"),
     Column("payload", JSON, nullable=False),
     Column("run_id", String(40), ForeignKey("run.id")),
     Column("reason", JSON),
     Column("progress", JSON),
     Column("result", JSON),
     Column(
-        "token", BigInteger, nullable=False, server_default="0", comment="fencing token, +1 at every claim"
+        "token", BigInteger, nullable=False, server_default="0", comment="fencing token, grows at every claim"
     ),
     Column("worker_id", String(40)),
     Column("lease_until", BigInteger, comment="by the lease clock; see db.lease"),
@@ -240,10 +241,11 @@ task = Table(
     ),
     Column("gained", Integer, nullable=False, server_default="0", comment="furthest step seen"),
     Column("not_before", BigInteger, comment="back-off after a failure"),
+    Column("gives_way_to", String(40), comment="the task that its slot is wanted for"),
     Column("started", BigInteger),
     Column("ended", BigInteger),
     _created(),
-    Index("ix_task_queue", "state", "priority", "created"),
+    Index("ix_task_queue", "state", "lane", "place"),
     Index("ix_task_run", "run_id"),
 )
 
@@ -275,6 +277,7 @@ worker = Table(
     Column("boot", String(40), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started", BigInteger, nullable=False),
+    Column("slots", Integer, nullable=False, comment="engines it runs at once"),
     Column("seen", BigInteger, nullable=False),
     comment="belongs to the installation, not to a project",
 )

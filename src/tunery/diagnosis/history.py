@@ -50,7 +50,7 @@ class History:
     """The training loss is that of words: the mean negative log-likelihood of a token, in nats."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Of the newest `started` event: rows, dropped_rows, cut_rows, tokens, supervised_tokens, as far as it has them."""
+    """Of `started` and `tokenized`: rows, dropped_rows, cut_rows, tokens, supervised_tokens, as far as known."""
     standing_out: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Steps whose loss stood out, and the numbers of the rows they were made of, from 1."""
     reason: Mapping[str, Any] | None = None
@@ -115,9 +115,9 @@ def told(
     counts: dict[str, int] = {}
     standing_out: dict[int, tuple[int, ...]] = {}
     for event in events:
-        if event["type"] == "started" and event.get("steps"):
-            steps = event["steps"]
-            counts = {name: event[name] for name in COUNTS if event.get(name) is not None}
+        if event["type"] == "started" or (event["type"], event.get("stage")) == ("tokenized", "tokenize"):
+            steps = event.get("steps") or steps
+            counts.update({name: event[name] for name in COUNTS if event.get(name) is not None})
         elif event["type"] == "stands_out":
             standing_out[event["step"]] = tuple(event["rows"])
     return steps, counts, standing_out

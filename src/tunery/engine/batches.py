@@ -194,6 +194,15 @@ def plan_epoch(
     return _no_fewer([bins[index] for index in mixed], at_least)
 
 
+def plan_rows(count: int, *, seed: int, epoch: int, batch_size: int) -> list[Group]:
+    """Every batch of one epoch by the numbers of its rows, where a row gives one example or none.
+
+    It follows from seed and epoch alone, so that training can begin before the other rows have become tokens.
+    """
+    shuffled = order(count, seed, epoch)
+    return [shuffled[at : at + batch_size].tolist() for at in range(0, count, batch_size)]
+
+
 def _no_fewer(groups: list[Group], at_least: int) -> list[Group]:
     """The groups, with each that is too small added to the one before it, or to the one after where it's first."""
     kept: list[Group] = []

@@ -45,6 +45,8 @@ class TrainInputs:
     train: Sequence[Row]
     validation: Sequence[Row] | None
     notes: list[str]
+    created: int
+    """When the run was submitted: what templates are told of the date."""
 
 
 def read_train_inputs(spec: EngineSpec, given: EngineInput) -> TrainInputs:
@@ -65,4 +67,5 @@ def read_train_inputs(spec: EngineSpec, given: EngineInput) -> TrainInputs:
         train=Joined([read_arrow(Path(path)) for path in given.train]),
         validation=read_arrow(Path(given.validation)) if given.validation else None,
         notes=[note] if note else [],
+        created=spec.created,
     )

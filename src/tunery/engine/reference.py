@@ -4,7 +4,6 @@ It knows neither the method nor how the untrained model is kept.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -33,10 +32,12 @@ def with_reference(
         found.append(ask(collate(store, group)).numpy())
         done += len(group)
         tick(done, len(store))
-    return replace(store, reference=np.concatenate(found))
+    store.reference = np.concatenate(found)
+    return store
 
 
 def known(store: TokenStore, saved: torch.Tensor | None) -> TokenStore:
     """The store with what an earlier attempt was told, where that is of these rows."""
-    fits = saved is not None and len(saved) == store.branches
-    return replace(store, reference=saved.numpy()) if fits and saved is not None else store
+    if saved is not None and len(saved) == store.branches:
+        store.reference = saved.numpy()
+    return store

@@ -8,8 +8,9 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -17,16 +18,20 @@ import torch
 from tunery.core.attempt import AttemptFolder, Want
 from tunery.core.errors import Problem
 from tunery.engine import checkpoint
-from tunery.engine.batches import Group, collate, plain_groups, plan_epoch, steps_of
+from tunery.engine.batches import Batch, collate, plain_groups
 from tunery.engine.control import Control
+from tunery.engine.course import Course
 from tunery.engine.events import Events
-from tunery.engine.inputs import TrainInputs, read_train_inputs
+from tunery.engine.feed import Feed
+from tunery.engine.inputs import read_train_inputs
 from tunery.engine.lookout import Lookout
 from tunery.engine.machine import memory_mb
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known, with_reference
 from tunery.engine.schedule import leads_no_further, learning_rate
-from tunery.engine.tokens import TokenStore, tokenize
+from tunery.engine.token_cache import TokenCache
+from tunery.engine.tokenizing import Tokenizing
+from tunery.engine.tokens import TokenStore
 from tunery.methods.point import Method
 from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
 from tunery.schemas.settings import TrainingSettings
@@ -69,11 +74,17 @@ class Training:
         for note in inputs.notes:
             events.log(note)
 
-        # Rows become tokens.
-        self.train = self._tokens("tokenize", inputs, inputs.train)
-        self.validation = (
-            self._tokens("tokenize validation", inputs, inputs.validation) if inputs.validation else None
-        )
+        # Rows become tokens, or will.
+        self._cache = None if given.tokens is None else TokenCache(Path(given.tokens))
+        tokenizing = partial(Tokenizing, inputs=inputs, events=events, aside=folder.path, cache=self._cache)
+        self._rows = tokenizing("tokenize", inputs.train, given.train)
+        self.train = self._rows.store
+        self.course = Course(self.train, self.method, self.settings)
+        if not self.course.by_rows:
+            self._rows.fill()
+        self.validation = None
+        if inputs.validation and given.validation:
+            self.validation = tokenizing("tokenize validation", inputs.validation, [given.validation]).fill()
 
         # The model, new or as a checkpoint left it.
         seed_everything(self.settings.seed)
@@ -95,21 +106,21 @@ class Training:
         self.saved_step = found.step if found else 0
 
         # The plan.
-        self.steps = self._count_steps()
-        self.train_seconds = 0.0
+        self.steps = self.course.steps
+        self._first_step = self.position.step
+        self.train_seconds = self.waited = 0.0
         self.tokens = self.supervised = 0
         self._lookout = Lookout()
         self._mark = (0.0, 0, 0)  # seconds, tokens, supervised at the last metric
         events.step = self.position.step
+        counts = self.train.counts if self.train.complete else None
         events.write(
             "started",
             steps=self.steps,
             rows=len(inputs.train),
             validation_rows=len(inputs.validation or ()),
-            tokens=self.train.tokens,
-            supervised_tokens=self.train.supervised,
-            dropped_rows=self.train.dropped,
-            cut_rows=self.train.cut,
+            tokens=counts and counts.tokens,
+            supervised_tokens=counts and counts.supervised,
             trainable_parameters=self.policy.trainable,
             parameters=self.policy.parameters,
             resumed_from=found.step if found else None,
@@ -124,17 +135,12 @@ class Training:
         self.policy.training(True)
         if self._validation_is_due() and asked == "run":
             self._validate()  # the checkpoint gone on from was saved before it
-        while not self._done() and asked == "run":
-            groups = self._plan(self.position.epoch)
-            for at in range(self.position.batch, len(groups), self.settings.accumulation):
+        with self.course.feed(self.position.epoch, self.position.batch) as feed:
+            while not self._done() and asked == "run":
                 asked = self.control.wanted()
-                if asked != "run" or self._done():
-                    break
-                self._step(groups[at : at + self.settings.accumulation], len(groups))
-                self._measure()
-            else:
-                self.position.epoch += 1
-                self.position.batch = 0
+                if asked == "run":
+                    self._step(feed)
+                    self._measure()
         return self._finish(asked)
 
     def _done(self) -> bool:
@@ -163,14 +169,28 @@ class Training:
 
     # -- one optimizer step
 
-    def _step(self, groups: list[Group], groups_in_epoch: int) -> None:
+    def _step(self, feed: Feed) -> None:
+        """The next step of the course. One whose rows hold nothing to learn from is passed over."""
+        began, waited = time.monotonic(), feed.waited
+        planned, batches = feed.next()
+        self.waited += feed.waited - waited
+        if batches:
+            self._learn(batches, began)
+        self._rows.look()
+        position = self.position
+        position.step += 1
+        position.batch = planned.first + len(planned.groups)
+        self.events.step = position.step
+        self._epoch = position.epoch + position.batch / planned.of
+        if position.batch == planned.of:
+            position.epoch, position.batch = position.epoch + 1, 0
+
+    def _learn(self, batches: list[Batch], began: float) -> None:
         """Gradients of every batch of the step, then one step on their mean."""
         position, optimizer = self.position, self.policy.optimizer
-        began = time.monotonic()
         total, weight = 0.0, 0
         rows: tuple[int, ...] = ()
-        for group in groups:
-            batch = collate(self.train, group)
+        for batch in batches:
             rows += batch.rows
             loss = self.method.loss(self.settings, self.policy, batch)
             value = float(loss.total.detach())
@@ -188,20 +208,17 @@ class Training:
         optimizer.step(rate, weight, norm)
         self.train_seconds += time.monotonic() - began
 
-        position.step += 1
-        position.batch += len(groups)
         position.loss_sum += total
         position.loss_weight += weight
         position.last_loss = total / weight
         if position.first_loss is None:
             position.first_loss = position.last_loss
-        self.events.step = position.step
         usual = self._lookout.above(position.last_loss)
         if usual is not None:
+            self.events.step = position.step + 1
             numbers = [row + 1 for row in rows[:64]]
             self.events.write("stands_out", loss=position.last_loss, usual=usual, rows=numbers)
         self._last = {"learning_rate": rate, "grad_norm": norm}
-        self._epoch = position.epoch + position.batch / groups_in_epoch
 
     def _refuse(self, value: float, found: tuple[int, ...]) -> NoReturn:
         """Nothing of this step has touched the weights yet, so what there is can be kept."""
@@ -217,7 +234,7 @@ class Training:
         """Write metrics, save, validate, each when it is due; saving comes before what might fail."""
         position, settings = self.position, self.settings
         last = position.step == self.steps
-        if position.step % settings.logging_steps == 0 or last:
+        if (position.step % settings.logging_steps == 0 or last) and position.loss_weight:
             self._write_metrics()
         if position.step % settings.checkpoint_steps == 0 and not last:
             self._save()
@@ -257,7 +274,9 @@ class Training:
         total, weight = 0.0, 0
         metrics: dict[str, list[float]] = {}
         with torch.no_grad():
-            for group in plain_groups(len(self.validation), self.settings.eval_batch_size, self._at_least):
+            for group in plain_groups(
+                len(self.validation), self.settings.eval_batch_size, self.course.at_least
+            ):
                 loss = self.method.loss(self.settings, self.policy, collate(self.validation, group))
                 total, weight = total + float(loss.total), weight + loss.weight
                 add(metrics, loss.metrics)
@@ -323,6 +342,8 @@ class Training:
         return Position(**state["position"])
 
     def _finish(self, asked: Want) -> TrainResult:
+        if self._cache is not None:
+            self._cache.settle()
         position = self.position
         result = TrainResult(
             status="succeeded",
@@ -331,6 +352,7 @@ class Training:
             tokens=self.tokens,
             supervised_tokens=self.supervised,
             tokens_per_second=round(self.tokens / self.train_seconds, 1) if self.train_seconds else 0.0,
+            data_wait_share=round(self.waited / self.train_seconds, 4) if self.train_seconds else 0.0,
             first_loss=position.first_loss,
             last_loss=position.last_loss,
             validation_loss=position.validation_loss,
@@ -353,47 +375,6 @@ class Training:
             result.output_kind = "adapter" if self.policy.adapter else "full"
         result.peak_rss_mb = round(memory_mb(peak=True), 1)
         return result
-
-    # -- the plan
-
-    def _plan(self, epoch: int) -> list[Group]:
-        return plan_epoch(
-            self.train.lengths,
-            seed=self.settings.seed,
-            epoch=epoch,
-            batch_size=self.settings.batch_size,
-            pack_to=self.settings.max_sequence_length if self.settings.packing else None,
-            at_least=self._at_least,
-        )
-
-    @property
-    def _at_least(self) -> int:
-        """Examples in a batch."""
-        return 2 if "mismatched" in self.method.NEEDS else 1
-
-    def _count_steps(self) -> int:
-        self._first_step = self.position.step
-        accumulate = self.settings.accumulation
-        steps = sum(steps_of(len(self._plan(epoch)), accumulate) for epoch in range(self.settings.epochs))
-        return steps if self.settings.max_steps == -1 else min(steps, self.settings.max_steps)
-
-    def _tokens(self, stage: str, inputs: TrainInputs, rows: Any) -> TokenStore:
-        store = tokenize(
-            rows,
-            inputs.method,
-            inputs.renderer,
-            inputs.settings,
-            self.folder.path,
-            lambda done, total: self.events.progress(stage, done, total),
-        )
-        if store.cut:
-            self.events.log(
-                f"{store.cut} rows are longer than {inputs.settings.max_sequence_length} tokens and were cut.",
-                "warning",
-            )
-        if store.dropped:
-            self.events.log(f"{store.dropped} rows contain nothing to train on and are left out.", "warning")
-        return store
 
 
 def add(sums: dict[str, list[float]], more: Mapping[str, tuple[float, float]]) -> None:

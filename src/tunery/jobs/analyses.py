@@ -66,7 +66,7 @@ def telling(work: Work, total: int) -> Callable[[int], None]:
 def keep(work: Work, result: dict[str, Any], detail: Path) -> None:
     """Keep an outcome with the file of what is known of each row, and end the task."""
     blob = work.blobs.put_file(detail)
-    with work.writing() as connection:
+    with work.writing(durable=False) as connection:
         connection.execute(
             update(analysis)
             .where(analysis.c.id == work.claim.payload["analysis"])

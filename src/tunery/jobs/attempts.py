@@ -19,6 +19,7 @@ from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, checkpoint, run, task
 from tunery.jobs import stages
+from tunery.jobs.giving_way import GAVE_WAY, come_back
 from tunery.jobs.queue import Fenced
 from tunery.jobs.recorder import record_new_events
 from tunery.jobs.states import move_run
@@ -42,11 +43,31 @@ class Ended:
     result: dict[str, Any]
     folder: AttemptFolder
     number: int
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is wanted of a run, and who wants its slot."""
+
     want: Want
+    gives_way_to: str | None
+
+    @property
+    def gives_way(self) -> bool:
+        """It is to save and go back to the queue. What a person asked for comes first."""
+        return self.want == "run" and self.gives_way_to is not None
+
+    @property
+    def of_engine(self) -> Want:
+        return "pause" if self.gives_way else self.want
 
 
 class Interrupted(Exception):
-    """The worker is closing; the engine saved and the task can go back to the queue."""
+    """The worker is closing, or another task wants the slot; the engine saved, the task can go back to the queue."""
+
+    def __init__(self, gives_way_to: str | None = None) -> None:
+        super().__init__(gives_way_to)
+        self.gives_way_to = gives_way_to
 
 
 class LeftOff(Exception):
@@ -66,39 +87,46 @@ def drive(work: Work, stage: str, launcher_name: str, lay_out: LayOut) -> Ended:
     while True:
         found = _open_attempt(work)
         if found is None:
-            _leave_off(_wanted(work))
+            _leave_off(_wish(work))
             found = _begin(work, stage, launcher, lay_out)
         number, folder = found
         try:
-            result, want = _follow(work, launcher, folder, number)
+            result, wish = _follow(work, launcher, folder, number)
         except (Fenced, OperationalError):
             raise  # the engine goes on, and is followed again
         except BaseException:
             launcher.kill(folder)
             raise
-        saved = result is not None and result["status"] == "paused" and want == "run"
+        saved = result is not None and result["status"] == "paused" and wish.want != "pause"
         if result is not None and not saved:
-            return Ended(result, folder, number, want)
-        outcome = "lost"
-        if saved or work.closing.is_set():
-            outcome = "interrupted"
-        elif want in ("pause", "cancel"):
-            outcome = "left off"
-        _end_without_result(work, number, outcome, folder)
-        _leave_off(want)
+            return Ended(result, folder, number)
+        _end_without_result(work, number, _outcome(work, wish, saved=saved), folder)
+        _leave_off(wish)
         if work.closing.is_set():
             raise Interrupted
         time.sleep(_BACK_OFF_SECONDS)
 
 
-def _leave_off(want: Want) -> None:
+def _outcome(work: Work, wish: _Wish, *, saved: bool) -> str:
+    """How an attempt without a result ended."""
+    if wish.want in ("pause", "cancel"):
+        return "left off"
+    if wish.gives_way:
+        return GAVE_WAY
+    return "interrupted" if saved or work.closing.is_set() else "lost"
+
+
+def _leave_off(wish: _Wish) -> None:
     """Start no engine for a run that is to end or to rest. One that is to stop needs it, to finish the model."""
-    if want in ("pause", "cancel"):
-        raise LeftOff(want)
+    if wish.want in ("pause", "cancel"):
+        raise LeftOff(wish.want)
+    if wish.gives_way:
+        raise Interrupted(gives_way_to=wish.gives_way_to)
 
 
-def end_attempt(connection: Connection, work: Work, number: int, outcome: str) -> None:
-    """Close an attempt, inside a fenced transaction."""
+def end_attempt(connection: Connection, work: Work, number: int, outcome: str, folder: AttemptFolder) -> None:
+    """Close an attempt, inside a fenced transaction, with all its engine said recorded."""
+    record_new_events(connection, work.claim, folder, number)
     connection.execute(
         update(attempt)
         .where(attempt.c.task_id == work.claim.task, attempt.c.number == number)
@@ -119,6 +147,7 @@ def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
+        come_back(connection, claim)
         number = (connection.scalar(select(run.c.attempt).where(run.c.id == claim.run)) or 0) + 1
         folder = attempt_folder(work.settings.folder, claim.run, number, stage)
         connection.execute(update(run).where(run.c.id == claim.run).values(attempt=number))
@@ -147,7 +176,7 @@ def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple
 
 def _follow(
     work: Work, launcher: Launcher, folder: AttemptFolder, number: int
-) -> tuple[dict[str, Any] | None, Want]:
+) -> tuple[dict[str, Any] | None, _Wish]:
     """Record what the engine says and pass on what is wanted, until it ends."""
     with FolderWatch(folder.path) as changes:
         return _follow_changes(work, launcher, folder, number, changes)
@@ -155,7 +184,7 @@ def _follow(
 
 def _follow_changes(
     work: Work, launcher: Launcher, folder: AttemptFolder, number: int, changes: FolderWatch
-) -> tuple[dict[str, Any] | None, Want]:
+) -> tuple[dict[str, Any] | None, _Wish]:
     read_to = 0
     record_at = 0.0
     asked_at: float | None = None
@@ -167,13 +196,14 @@ def _follow_changes(
         size = folder.events.stat().st_size if folder.events.exists() else 0
         over = result is not None or not alive
         if size > read_to and (over or time.monotonic() >= record_at):
-            with work.writing() as connection:
+            with work.writing(durable=False) as connection:
                 record_new_events(connection, work.claim, folder, number)
             read_to, record_at = size, time.monotonic() + _POLL_SECONDS
             continue
-        want = _wanted(work)
+        wish = _wish(work)
         if over:
-            return result, want
+            return result, wish
+        want = wish.of_engine
         if want != "run" and folder.wanted() != want:
             folder.ask(want)
         if asked_at is None and (want != "run" or work.closing.is_set()):
@@ -188,10 +218,14 @@ def _follow_changes(
             time.sleep(max(_SETTLE_SECONDS, record_at - time.monotonic()))
 
 
-def _wanted(work: Work) -> Want:
+def _wish(work: Work) -> _Wish:
     with reading(work.engine) as connection:
-        want = connection.scalar(select(run.c.want).where(run.c.id == work.claim.run))
-    return want or "cancel"
+        found = connection.execute(
+            select(run.c.want, task.c.gives_way_to)
+            .join(task, task.c.run_id == run.c.id)
+            .where(task.c.id == work.claim.task)
+        ).one_or_none()
+    return _Wish("cancel", None) if found is None else _Wish(*found)
 
 
 def _leave(work: Work, launcher: Launcher, folder: AttemptFolder, number: int) -> None:
@@ -210,7 +244,7 @@ def _end_without_result(work: Work, number: int, outcome: str, folder: AttemptFo
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
-        end_attempt(connection, work, number, outcome)
+        end_attempt(connection, work, number, outcome, folder)
         furthest = connection.scalar(
             select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == claim.run)
         )
@@ -222,7 +256,7 @@ def _end_without_result(work: Work, number: int, outcome: str, folder: AttemptFo
             .where(task.c.id == claim.task)
             .values(gained=max(furthest or 0, row.gained), fruitless=fruitless)
         )
-        if outcome != "left off":
+        if outcome in ("interrupted", "lost"):
             says = "was asked to end" if outcome == "interrupted" else "vanished"
             stages.note(
                 connection,

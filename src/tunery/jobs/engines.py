@@ -9,7 +9,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row
 
 from tunery.core.attempt import AttemptFolder
+from tunery.core.files import prune_folders
+from tunery.core.folder import DataFolder
 from tunery.jobs.attempts import Ended, Interrupted, LeftOff, drive
+from tunery.jobs.giving_way import step_back
 from tunery.jobs.queue import Claim, give_back
 from tunery.jobs.work import Work
 from tunery.schemas.engine import EngineInput, EngineSpec
@@ -33,7 +36,10 @@ def run_engine(
     """
     resolved = ResolvedSpec.model_validate(row.resolved)
     resources = resolved.spec.resources
-    threads = resources.threads or work.settings.engine_threads
+    threads = resources.threads or work.settings.threads
+
+    cache = DataFolder(work.settings.folder).tokens
+    prune_folders(cache, work.settings.token_cache_bytes)
 
     def lay_out(folder: AttemptFolder, number: int) -> None:
         inputs = EngineInput(
@@ -42,6 +48,7 @@ def run_engine(
             token=work.claim.token,
             base_model=row.inputs["base_model"],
             threads=threads,
+            tokens=str(cache) if work.settings.token_cache_bytes else None,
             **own(),
         )
         spec = EngineSpec(run=row.id, created=row.created, resolved=resolved)
@@ -49,9 +56,12 @@ def run_engine(
 
     try:
         return drive(work, kind, resources.launcher, lay_out)
-    except Interrupted:
+    except Interrupted as interrupted:
         with work.writing() as connection:
-            give_back(connection, work.claim, None)
+            if interrupted.gives_way_to is None:
+                give_back(connection, work.claim, None)
+            else:
+                step_back(connection, work.claim, interrupted.gives_way_to)
     except LeftOff as left:
         with work.writing() as connection:
             leave_off(connection, work.claim, left.status)

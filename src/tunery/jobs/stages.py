@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from tunery.core.clock import now_us
 from tunery.db.tables import run
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.jobs.recorder import add_event
 from tunery.jobs.states import move_run
 from tunery.schemas.run import RunSpec, RunState, Stage, StageState
@@ -18,6 +18,7 @@ ORDER = ("prepare", "train", "evaluate", "publish")
 """Prepare and train are one task: the rows are laid out where the engine will read them."""
 
 
+_ON_ENGINES = frozenset({"train", "evaluate"})
 _PAUSES = frozenset({"disk_full"})
 """Codes of what goes away when someone sees to it, with nothing of the run lost."""
 
@@ -61,9 +62,15 @@ def go_on(connection: Connection, project: str, run_id: str) -> None:
     """Queue the task of the next waiting stage, or end the run as succeeded."""
     for one in _stages(connection, run_id):
         if one.state == "waiting":
-            enqueue(connection, one.name, project, {}, run_id)
+            begin(connection, project, run_id, one.name)
             return
     end(connection, project, run_id, "succeeded")
+
+
+def begin(connection: Connection, project: str, run_id: str, stage: str) -> None:
+    """Queue a stage's task. The rows are prepared by the task that trains."""
+    kind = "train" if stage == "prepare" else stage
+    enqueue(connection, kind, project, {}, run_id, engine=kind in _ON_ENGINES)
 
 
 def end(

@@ -3,9 +3,10 @@
 A state changes by one UPDATE that names the states it may come from; whoever comes second finds no row.
 """
 
+from functools import cache
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Table, update
+from sqlalchemy import Connection, Table, Update, bindparam, update
 
 from tunery.core.clock import now_us
 from tunery.db.tables import run, task
@@ -60,5 +61,11 @@ def _move(
 ) -> bool:
     if to in ended:
         values = {"ended": now_us(), **values}
-    change = update(table).where(table.c.id == id, table.c.state.in_(sources)).values(state=to, **values)
-    return connection.execute(change).rowcount == 1
+    moving = _moving(table, tuple(sources))
+    return connection.execute(moving, {"moved": id, "state": to, **values}).rowcount == 1
+
+
+@cache
+def _moving(table: Table, sources: tuple[str, ...]) -> Update:
+    """The columns that change come with the parameters."""
+    return update(table).where(table.c.id == bindparam("moved"), table.c.state.in_(sources))

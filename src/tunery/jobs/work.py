@@ -28,14 +28,17 @@ class Work:
     """Set when the worker is to end."""
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A write transaction under the fence. Raises Fenced."""
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A write transaction under the fence. Raises Fenced.
+
+        Not `durable`: for what a worker that takes up the task again finds out or does once more, to the same end.
+        """
         if self.lost.is_set():
             raise Fenced(self.claim.task)
-        with fenced(self.engine, self.claim) as connection:
+        with fenced(self.engine, self.claim, durable=durable) as connection:
             yield connection
 
     def report(self, progress: dict[str, Any]) -> None:
         """Tell how far the task is."""
-        with self.writing() as connection:
+        with self.writing(durable=False) as connection:
             connection.execute(update(task).where(task.c.id == self.claim.task).values(progress=progress))

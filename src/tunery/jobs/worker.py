@@ -25,8 +25,9 @@ from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading, writing
 from tunery.db.tables import worker
 from tunery.jobs import queue
+from tunery.jobs.giving_way import make_room
 from tunery.jobs.handlers.point import HANDLERS
-from tunery.jobs.queue import Claim, Fenced
+from tunery.jobs.queue import Claim, Fenced, Slots
 from tunery.jobs.standby import Standbys
 from tunery.jobs.work import Work
 
@@ -35,8 +36,7 @@ _IDLE_SECONDS = 0.2
 _SETTLE_SECONDS = 0.01
 """Between a commit and the next look for a task, so that many commits don't mean as many looks."""
 _PATIENCE_SECONDS = 1.0
-_ENGINE_SLOTS = 1
-_OTHER_SLOTS = 2
+_LIGHT_SLOTS = 2
 
 
 class Worker:
@@ -50,9 +50,8 @@ class Worker:
         self._closing = threading.Event()
         self._held: dict[str, tuple[Work, threading.Thread]] = {}
         self._standbys = Standbys(settings)
-        handlers = dict(HANDLERS.all())
-        self._engine_kinds = [kind for kind, handler in handlers.items() if handler.USES_ENGINE]
-        self._other_kinds = [kind for kind, handler in handlers.items() if not handler.USES_ENGINE]
+        self._kinds = [kind for kind, _ in HANDLERS.all()]
+        self._slots = Slots(_LIGHT_SLOTS, settings.engine_slots, settings.project_slots)
 
     def close(self) -> None:
         """Ask to end: engines save, tasks go back to the queue."""
@@ -67,9 +66,11 @@ class Worker:
         changes = self._watch()
         while not self._closing.is_set():
             self._forget_finished()
-            self._standbys.tend(busy=self._engines_at_work() > 0)
+            self._standbys.tend(busy=self._engine_works())
             try:
                 claimed = self._claim_one()
+                if not claimed:
+                    make_room(self._engine, self._settings)
             except OperationalError as error:
                 _LOG.warning("the database can't be used; no task is claimed: %s", error.orig)
                 claimed = False
@@ -80,6 +81,7 @@ class Worker:
             work.closing.set()
         for _, thread in list(self._held.values()):
             thread.join()
+        self._sign_off()
 
     def _register(self) -> None:
         identity = ProcessIdentity.of(os.getpid())
@@ -87,9 +89,22 @@ class Worker:
         with writing(self._engine) as connection:
             connection.execute(
                 worker.insert().values(
-                    id=self.id, boot=identity.boot, pid=identity.pid, started=identity.started, seen=now_us()
+                    id=self.id,
+                    boot=identity.boot,
+                    pid=identity.pid,
+                    started=identity.started,
+                    slots=self._settings.engine_slots,
+                    seen=now_us(),
                 )
             )
+
+    def _sign_off(self) -> None:
+        """Its slots aren't counted any more."""
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(worker.delete().where(worker.c.id == self.id))
+        except OperationalError as error:
+            _LOG.warning("the database can't be used; this worker stays on its list: %s", error.orig)
 
     def _free_the_dead(self) -> None:
         """A worker of this boot whose process is gone will not renew: don't wait for its lease."""
@@ -105,13 +120,8 @@ class Worker:
                     connection.execute(worker.delete().where(worker.c.id == other.id))
 
     def _claim_one(self) -> bool:
-        busy = self._engines_at_work()
-        kinds: list[str] = []
-        if busy < _ENGINE_SLOTS:
-            kinds += self._engine_kinds
-        if len(self._held) - busy < _OTHER_SLOTS:
-            kinds += self._other_kinds
-        claim = queue.claim(self._engine, self.id, kinds, self._settings.lease_seconds) if kinds else None
+        lease = self._settings.lease_seconds
+        claim = queue.claim(self._engine, self.id, self._kinds, lease, self._slots)
         if claim is None:
             return False
         work = Work(claim, self._engine, self._settings, self._blobs)
@@ -135,8 +145,8 @@ class Worker:
         elif changes.wait(_IDLE_SECONDS):
             self._closing.wait(_SETTLE_SECONDS)
 
-    def _engines_at_work(self) -> int:
-        return sum(work.claim.kind in self._engine_kinds for work, _ in self._held.values())
+    def _engine_works(self) -> bool:
+        return any(work.claim.lane != "light" for work, _ in self._held.values())
 
     def _forget_finished(self) -> None:
         for id, (_, thread) in list(self._held.items()):

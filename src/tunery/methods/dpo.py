@@ -16,6 +16,7 @@ HELP = (
 )
 TAKES: frozenset[RowKind] = frozenset({"preference"})
 NEEDS: frozenset[Need] = frozenset({"reference"})
+ONE_EXAMPLE = True
 
 
 class Settings(TrainingSettings):

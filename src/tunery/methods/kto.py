@@ -15,6 +15,7 @@ HELP = (
 )
 TAKES: frozenset[RowKind] = frozenset({"labelled"})
 NEEDS: frozenset[Need] = frozenset({"reference", "mismatched"})
+ONE_EXAMPLE = True
 
 
 class Settings(TrainingSettings):

@@ -15,6 +15,7 @@ HELP = (
 )
 TAKES: frozenset[RowKind] = frozenset({"preference"})
 NEEDS: frozenset[Need] = frozenset()
+ONE_EXAMPLE = True
 
 
 class Settings(TrainingSettings):

@@ -123,12 +123,21 @@ class Method(Protocol):
         ...
 
     def examples(self, row: Row, renderer: Renderer, settings: Any) -> Iterator[Example]:
-        """What one row becomes."""
+        """What one row becomes. Of the common settings it may look at `max_sequence_length` only: tokens are kept for
+        other runs, under what they follow from."""
         ...
 
     def loss(self, settings: Any, policy: Policy, batch: Any) -> Loss:
         """What is to be made small, over one batch."""
         ...
+
+
+def gives_one_example(method: Method) -> bool:
+    """Whether a method says, by `ONE_EXAMPLE = True`, that a row gives it one example or none.
+
+    Then training begins before all rows are tokens.
+    """
+    return getattr(method, "ONE_EXAMPLE", False)
 
 
 METHODS: Point[Method] = Point("tunery.methods", "training method", api_version=1)

@@ -15,6 +15,7 @@ HELP = (
 )
 TAKES: frozenset[RowKind] = frozenset({"preference"})
 NEEDS: frozenset[Need] = frozenset({"score"})
+ONE_EXAMPLE = True
 
 
 class Settings(TrainingSettings):

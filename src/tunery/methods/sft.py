@@ -13,6 +13,7 @@ TITLE = "Supervised fine-tuning"
 HELP = "Learns to answer as the assistant does in your conversations. The usual first choice."
 TAKES: frozenset[RowKind] = frozenset({"conversation"})
 NEEDS: frozenset[Need] = frozenset()
+ONE_EXAMPLE = True
 
 
 class Settings(TrainingSettings):

@@ -25,6 +25,8 @@ class EngineInput(Schema):
     """Arrow file of validation rows."""
     resume_from: list[str] = []
     """Checkpoint folders of this and earlier attempts; the newest that verifies is used."""
+    tokens: str | None = None
+    """Folder where tokens are kept for later attempts and runs; none = they are made anew each time."""
     threads: int = 0
     """CPU threads; 0 = as many as there are cores."""
     adapter: str | None = None

@@ -26,18 +26,28 @@ class Started(_Event):
     """Optimizer steps in total."""
     rows: int
     validation_rows: int
-    tokens: int
-    """Tokens of one epoch."""
-    supervised_tokens: int
-    """Tokens of one epoch that are trained on."""
-    dropped_rows: int = 0
-    """Rows left out because nothing in them can be trained on."""
-    cut_rows: int = 0
-    """Examples that were longer than max_sequence_length and lost their end."""
+    tokens: int | None
+    """Tokens of one epoch; none where rows become tokens while it trains."""
+    supervised_tokens: int | None
+    """Tokens of one epoch that are trained on; none as above."""
     trainable_parameters: int
     parameters: int
     resumed_from: int | None
     """The step of the checkpoint gone on from."""
+
+
+class Tokenized(_Event):
+    """All rows are tokens now, and this is what they came to."""
+
+    type: Literal["tokenized"] = "tokenized"
+    stage: str
+    """`tokenize` for training rows, `tokenize validation` for validation rows."""
+    tokens: int
+    supervised_tokens: int
+    dropped_rows: int
+    """Rows left out because nothing in them can be trained on."""
+    cut_rows: int
+    """Examples that were longer than max_sequence_length and lost their end."""
 
 
 class Metric(_Event):
@@ -104,11 +114,12 @@ class Finished(_Event):
 
 
 Event = Annotated[
-    Started | Metric | Log | Sample | StandsOut | CheckpointSaved | Progressed | Finished,
+    Started | Tokenized | Metric | Log | Sample | StandsOut | CheckpointSaved | Progressed | Finished,
     Field(discriminator="type"),
 ]
 EVENT_TYPES: tuple[type[_Event], ...] = (
     Started,
+    Tokenized,
     Metric,
     Log,
     Sample,

@@ -175,6 +175,11 @@ class ResourceSpec(Schema):
     """How the engine is started."""
     threads: int = Field(default=0, ge=0)
     """CPU threads of the engine; 0 = the server's default. 1 makes training bit-for-bit reproducible."""
+    priority: int = Field(default=0, ge=-100, le=100)
+    """Who comes first where several wait. A step counts like an hour of waiting, so that nobody waits for ever."""
+    idle_time: bool = False
+    """Train only while nothing else wants the machine: it saves and gives way to other runs, and comes back by
+    itself."""
 
 
 class TriggerSpec(Schema):
@@ -323,13 +328,21 @@ class Progress(Schema):
 class Waiting(Schema):
     """Why a run isn't begun, or its next stage."""
 
-    code: Literal["no_worker", "runs_ahead", "worker_takes_it"]
+    code: Literal[
+        "no_worker", "project_limit", "slot_coming", "runs_ahead", "gave_way", "idle_time", "worker_takes_it"
+    ]
+    """no_worker: nobody is there to work. project_limit: its project has as many runs at work as it may. slot_coming:
+    an idle-time run saves, to give way to it. runs_ahead: others come first. gave_way: an idle-time run that comes
+    back when the others are done. idle_time: an idle-time run that others keep from beginning. worker_takes_it: nothing
+    is in the way."""
     message: str
     """The same in a sentence."""
     ahead: list[str] = []
     """The first of the runs that come before it, as `name #1`."""
     ahead_count: int = 0
     """How many there are."""
+    limit: int | None = None
+    """How many runs the project may have at work, where that is in the way."""
 
 
 class Run(Schema):
@@ -347,6 +360,10 @@ class Run(Schema):
     """Why it doesn't go on yet, while a stage of it waits to be begun."""
     method: str
     base_model: str
+    priority: int = 0
+    """Who comes first where several wait."""
+    idle_time: bool = False
+    """It gives way to other runs, and comes back by itself."""
     progress: Progress
     stages: list[Stage]
     attempt: int
@@ -376,6 +393,8 @@ class TrainResult(Schema):
     """Tokens trained on by this attempt."""
     supervised_tokens: int = 0
     tokens_per_second: float = 0.0
+    data_wait_share: float = 0.0
+    """Of the training time, the part in which a step waited for its rows to become batches."""
     first_loss: float | None = None
     last_loss: float | None = None
     validation_loss: float | None = None

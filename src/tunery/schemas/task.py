@@ -5,6 +5,9 @@ from typing import Any, Literal
 from tunery.schemas.base import Microseconds, Schema
 
 TaskState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Lane = Literal["light", "engine", "idle"]
+"""Where a task waits. light: it takes no engine. engine: it needs one of a worker's slots. idle: the same, of an
+idle-time run."""
 
 
 class Task(Schema):

@@ -15,7 +15,7 @@ from sqlalchemy import Row, select, update
 from tunery.core.clock import now_us
 from tunery.core.ids import new_id
 from tunery.db.tables import analysis, task
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.schemas.statistics import AnalysisState
 from tunery.services.context import Context
 

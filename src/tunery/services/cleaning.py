@@ -7,7 +7,7 @@ from sqlalchemy import Row, update
 from tunery.core.errors import Problem
 from tunery.data.clean import ready
 from tunery.db.tables import dataset_version
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.schemas.cleaning import CleanRequest
 from tunery.schemas.dataset import Dataset, ImportOptions
 from tunery.services.context import Context

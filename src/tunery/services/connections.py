@@ -22,7 +22,7 @@ from tunery.core.errors import Problem
 from tunery.core.ids import new_id
 from tunery.core.settings import ServerSettings
 from tunery.db.tables import connection, dataset_version
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.schemas.connection import Connection, ConnectionImport, ConnectionRequest, ConnectionTest
 from tunery.schemas.dataset import Dataset, ImportOptions
 from tunery.schemas.project import ExtensionInfo, Page, ProblemDocument

@@ -33,7 +33,7 @@ def _history(ctx: Context, row: Row[Any]) -> History:
 
     bodies = ctx.conn.scalars(
         select(event.c.body)
-        .where(event.c.run_id == row.id, event.c.type.in_(("started", "stands_out")))
+        .where(event.c.run_id == row.id, event.c.type.in_(("started", "tokenized", "stands_out")))
         .order_by(event.c.seq)
     )
     steps, counts, standing_out = told(bodies)

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from tunery.db.tables import task
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.schemas.task import Task
 from tunery.services.context import Context
 from tunery.services.tasks import get_task

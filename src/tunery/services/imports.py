@@ -18,7 +18,7 @@ from tunery.data.fixed import add_fixed, read_fixed, try_row
 from tunery.data.formats.point import FORMATS
 from tunery.data.names import FileNames
 from tunery.db.tables import dataset, dataset_version
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.schemas.dataset import (
     Dataset,
     Fixed,

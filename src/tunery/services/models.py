@@ -6,7 +6,7 @@ from sqlalchemy import Row, select
 
 from tunery.core.errors import Problem
 from tunery.db.tables import checkpoint, evaluation, model, model_version, run, task
-from tunery.jobs.queue import enqueue
+from tunery.jobs.line import enqueue
 from tunery.methods.point import writes_text
 from tunery.schemas.model import Model, ModelVersion, PublishRequest
 from tunery.schemas.project import Page

@@ -26,7 +26,6 @@ from tunery.db.tables import (
     task,
 )
 from tunery.jobs import stages
-from tunery.jobs.queue import enqueue
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
 from tunery.launch.point import LAUNCHERS
 from tunery.models.folder import ModelFolder
@@ -128,7 +127,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     if plan.start is not None:
         continuing.keep(ctx, plan.start, id)
     stages.note(ctx.conn, ctx.project, id, f"{name} #{number} is queued.")
-    enqueue(ctx.conn, "train", ctx.project, {}, id)
+    stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
 
 
@@ -262,8 +261,8 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     targets = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
     if verb == "pause" and row.state == "paused":
         return
-    if verb == "stop" and row.result is None:
-        verb = "cancel"
+    if verb == "stop" and row.result is None and not _saved(ctx, row.id):
+        verb = "cancel"  # there is nothing to keep
     waiting = ctx.conn.scalars(
         select(task.c.id).where(task.c.run_id == row.id, task.c.state.not_in(TASK_ENDED))
     )
@@ -277,14 +276,18 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
 
 
+def _saved(ctx: Context, run_id: str) -> bool:
+    return ctx.conn.scalar(select(checkpoint.c.id).where(checkpoint.c.run_id == run_id).limit(1)) is not None
+
+
 def _resume(ctx: Context, row: Row[Any]) -> None:
     if not move_run(ctx.conn, row.id, "queued", come_from="paused", want="run", reason=None):
         raise Problem(
             "not_in_state", noun="run", name=row.id, state=row.state, verb="resume", needed="paused"
         )
     planned = [Stage.model_validate(stage) for stage in row.stages]
-    kind = next((one.name for one in planned if one.state == "waiting" and one.name != "prepare"), "train")
-    enqueue(ctx.conn, kind, ctx.project, {}, row.id)
+    stage = next((one.name for one in planned if one.state == "waiting"), "train")
+    stages.begin(ctx.conn, ctx.project, row.id, stage)
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
@@ -359,6 +362,7 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
             .join(model, model.c.id == model_version.c.model_id)
             .where(model_version.c.id == row.model_version_id)
         ).one()
+    resources = row.resolved["spec"]["resources"]
     return {
         "id": row.id,
         "name": row.name,
@@ -369,6 +373,8 @@ def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:
         "waiting": waiting_of(ctx, row.id) if row.state in ("queued", "running") else None,
         "method": row.method,
         "base_model": row.base_model,
+        "priority": resources.get("priority", 0),
+        "idle_time": resources.get("idle_time", False),
         "progress": row.progress,
         "stages": row.stages,
         "attempt": row.attempt,

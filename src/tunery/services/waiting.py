@@ -1,16 +1,18 @@
-"""Why a run waits: what is ahead of it in the queue, or that nobody is there to work."""
+"""Why a run waits: others come first, its project has its share, or nobody is there to work."""
 
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from tunery.core.clock import MICROSECONDS, now_us
 from tunery.db.tables import job, run, task, worker
-from tunery.jobs.handlers.point import HANDLERS
+from tunery.jobs.giving_way import named
 from tunery.schemas.run import Waiting
 from tunery.services.context import Context
 
 _NAMED = 10
+_ENGINES = ("engine", "idle")
+_AT_WORK = and_(task.c.state == "running", task.c.lane.in_(_ENGINES))
 
 
 def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
@@ -23,49 +25,79 @@ def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
     ).one_or_none()
     if own is None:
         return None
-    if not _worker_alive(ctx):
+    if not _slots(ctx):
         return Waiting(
             code="no_worker",
             message="No worker is running. The server restarts it automatically; if not, see the server's log.",
         )
-    count, ahead = _ahead(ctx, own)
-    if count == 0:
-        return Waiting(code="worker_takes_it", message="Waiting for a worker.")
-    more = f", and {count - 1:,} more" if count > 1 else ""
+    in_the_way = own.lane in _ENGINES and (
+        _project_limit(ctx) or _slot_coming(ctx, own) or _others_first(ctx, own)
+    )
+    if in_the_way:
+        return in_the_way
+    return Waiting(code="worker_takes_it", message="Waiting for a worker.")
+
+
+def _slots(ctx: Context) -> int:
+    """How many engines the living workers run at once."""
+    alive = worker.c.seen >= now_us() - int(ctx.settings.lease_seconds * MICROSECONDS)
+    return ctx.conn.scalar(select(func.sum(worker.c.slots)).where(alive)) or 0
+
+
+def _project_limit(ctx: Context) -> Waiting | None:
+    limit = ctx.settings.project_slots
+    if not limit:
+        return None
+    count, ahead = _named(ctx, and_(_AT_WORK, task.c.project_id == ctx.project))
+    if count < limit:
+        return None
     return Waiting(
-        code="runs_ahead",
-        message=f"Waiting for its turn: {ahead[0]} is ahead{more}.",
+        code="project_limit",
+        message=f"This project may have {limit} {'run' if limit == 1 else 'runs'} at work at once, and has: "
+        f"{', '.join(ahead)}.",
         ahead=ahead,
         ahead_count=count,
+        limit=limit,
     )
 
 
-def _worker_alive(ctx: Context) -> bool:
-    patience = int(ctx.settings.lease_seconds * MICROSECONDS)
-    return (
-        ctx.conn.scalar(select(worker.c.id).where(worker.c.seen >= now_us() - patience).limit(1)) is not None
-    )
+def _slot_coming(ctx: Context, own: Row[Any]) -> Waiting | None:
+    count, ahead = _named(ctx, and_(_AT_WORK, task.c.gives_way_to == own.id))
+    if not count:
+        return None
+    says = f"{ahead[0]} saves and gives way."
+    return Waiting(code="slot_coming", message=says, ahead=ahead, ahead_count=count)
 
 
-def _ahead(ctx: Context, own: Row[Any]) -> tuple[int, list[str]]:
-    """How many runs' engines work or come earlier, and the first of them; those of other projects without a name."""
-    kinds = [kind for kind, handler in HANDLERS.all() if handler.USES_ENGINE]
-    earlier = or_(
-        task.c.priority > own.priority,
-        and_(task.c.priority == own.priority, task.c.created < own.created),
+def _others_first(ctx: Context, own: Row[Any]) -> Waiting | None:
+    """Whose engines work or begin earlier. Any run that waits comes before an idle-time run."""
+    earlier = and_(task.c.lane == own.lane, task.c.place < own.place)
+    if own.lane == "idle":
+        earlier = or_(task.c.lane == "engine", earlier)
+    count, ahead = _named(
+        ctx, and_(or_(_AT_WORK, and_(task.c.state == "queued", earlier)), task.c.run_id != own.run_id)
     )
-    before = and_(
-        task.c.kind.in_(kinds),
-        or_(task.c.state == "running", and_(task.c.state == "queued", earlier)),
-        task.c.run_id != own.run_id,
-    )
-    count = ctx.conn.scalar(select(func.count()).select_from(task).where(before)) or 0
+    if count < _slots(ctx):
+        return None
+    more = f", and {count - 1:,} more" if count > 1 else ""
+    code, says = "runs_ahead", f"Waiting for its turn: {ahead[0]} is ahead{more}."
+    if (own.reason or {}).get("code") == "gave_way":
+        other = named(ctx.conn, own.reason["to"], own.project_id)
+        code, says = "gave_way", f"Gave way to {other}; it comes back by itself when nothing else waits."
+    elif own.lane == "idle":
+        code, says = "idle_time", f"Waiting for idle time: {ahead[0]} comes first{more}."
+    return Waiting(code=code, message=says, ahead=ahead, ahead_count=count)
+
+
+def _named(ctx: Context, which: ColumnElement[bool]) -> tuple[int, list[str]]:
+    """How many runs' tasks those are, and the first of them; those of other projects without a name."""
+    count = ctx.conn.scalar(select(func.count()).select_from(task).where(which)) or 0
     first = ctx.conn.execute(
         select(run.c.project_id, run.c.number, job.c.name)
         .join(run, run.c.id == task.c.run_id)
         .join(job, job.c.id == run.c.job_id)
-        .where(before)
-        .order_by(task.c.state.desc(), task.c.priority.desc(), task.c.created)
+        .where(which)
+        .order_by(task.c.state.desc(), task.c.lane, task.c.place)
         .limit(_NAMED)
     )
     names = [

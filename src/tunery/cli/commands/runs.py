@@ -27,17 +27,25 @@ def command() -> None:
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--follow", is_flag=True, help="Follow the run until it ends.")
 @click.option("--dry-run", is_flag=True, help="Only show the resolved settings; start nothing.")
-def create(spec: Path, follow: bool, dry_run: bool) -> None:
+@click.option("--idle-time", is_flag=True, help="Give way to other runs and come back automatically.")
+@click.option("--priority", type=click.IntRange(-100, 100), help="Higher goes first.")
+def create(spec: Path, follow: bool, dry_run: bool, idle_time: bool, priority: int | None) -> None:
     """Start the run that SPEC, a YAML file, describes."""
     from tunery.cli.follow import follow_run
     from tunery.sdk.client import Client
+    from tunery.sdk.spec import parse_spec, read_yaml
 
+    fields = read_yaml(spec)
+    said = {"idle_time": idle_time or None, "priority": priority}
+    if resources := {name: value for name, value in said.items() if value is not None}:
+        fields["resources"] = {**(fields.get("resources") or {}), **resources}
+    wanted = parse_spec(fields, file=str(spec))
     with Client() as client:
         if dry_run:
-            resolved = client.runs.resolve(spec)
+            resolved = client.runs.resolve(wanted)
             answer(resolved, lambda: _show_plan(resolved))
             return
-        run = client.runs.create(spec)
+        run = client.runs.create(wanted)
         if follow:
             follow_run(client, run.id)
         else:
@@ -92,6 +100,8 @@ def show(run: str) -> None:
 
             reason = Problem.from_dict(found.reason)
             say(f"{reason.message} {reason.cli_cure}")
+        if found.idle_time or found.priority:
+            say(f"Priority {found.priority}{', only in idle time' if found.idle_time else ''}.")
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
         for line in lineage(found):
             say(line)

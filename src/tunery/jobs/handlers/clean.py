@@ -18,7 +18,6 @@ from tunery.jobs.work import Work
 from tunery.schemas.cleaning import CleaningReport, CleaningStep
 
 API_VERSION = 1
-USES_ENGINE = False
 
 
 def work(work: Work) -> None:

@@ -11,7 +11,6 @@ from tunery.jobs.queue import Claim
 from tunery.jobs.work import Work
 
 API_VERSION = 1
-USES_ENGINE = False
 
 
 def work(work: Work) -> None:

@@ -21,7 +21,6 @@ from tunery.schemas.engine import EvaluationResult
 from tunery.schemas.run import ResolvedSpec
 
 API_VERSION = 1
-USES_ENGINE = True
 
 
 def work(work: Work) -> None:
@@ -72,8 +71,8 @@ def _finish(work: Work, ended: Ended) -> None:
     assert claim.run is not None
     result = EvaluationResult.model_validate(ended.result)
     blob = work.blobs.put_file(ended.folder.rows) if result.status == "succeeded" else None
-    with work.writing() as connection:
-        end_attempt(connection, work, ended.number, result.status)
+    with work.writing(durable=False) as connection:
+        end_attempt(connection, work, ended.number, result.status, ended.folder)
         connection.execute(
             update(evaluation)
             .where(evaluation.c.run_id == claim.run)

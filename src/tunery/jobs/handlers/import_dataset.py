@@ -25,7 +25,6 @@ from tunery.schemas.check import CheckReport
 from tunery.schemas.dataset import ImportOptions
 
 API_VERSION = 1
-USES_ENGINE = False
 _HOUR = 3_600_000_000
 _AGAIN = frozenset({"json_broken", "format_unknown", "column_unknown", "no_rows"})
 """Failures after which the file may be imported again in another way; otherwise it goes."""

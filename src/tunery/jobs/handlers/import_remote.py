@@ -26,7 +26,6 @@ from tunery.schemas.check import CheckReport
 from tunery.schemas.dataset import ImportOptions
 
 API_VERSION = 1
-USES_ENGINE = False
 _PASSING = frozenset({"remote_timeout", "remote_broken", "remote_unreachable", "remote_host_unknown"})
 _WAITS = (1.0, 3.0, 9.0)
 """Seconds before a file is asked for again after such a failure."""

@@ -13,8 +13,6 @@ class Handler(Protocol):
     """What a module in this folder offers; its file name is the kind of task."""
 
     API_VERSION: int
-    USES_ENGINE: bool
-    """It starts an engine, so it takes an engine slot."""
 
     def work(self, work: Work) -> None:
         """Do the task and finish it, or give it back. Raises Problem for what a user must know."""

@@ -23,7 +23,6 @@ from tunery.models.folder import is_adapter, model_files
 from tunery.schemas.run import ResolvedSpec, RunState
 
 API_VERSION = 1
-USES_ENGINE = False
 
 
 def work(work: Work) -> None:

@@ -14,7 +14,6 @@ from tunery.jobs.work import Work
 from tunery.models.folder import inspect_folder, load_family
 
 API_VERSION = 1
-USES_ENGINE = False
 
 
 def work(work: Work) -> None:

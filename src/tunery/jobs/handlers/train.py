@@ -17,7 +17,6 @@ from tunery.jobs.work import Work
 from tunery.schemas.run import ResolvedSpec, TrainResult
 
 API_VERSION = 1
-USES_ENGINE = True
 
 
 def work(work: Work) -> None:
@@ -49,8 +48,8 @@ def work(work: Work) -> None:
 def _finish(work: Work, row: Row[Any], ended: Ended) -> None:
     claim = work.claim
     result = TrainResult.model_validate(ended.result)
-    with work.writing() as connection:
-        end_attempt(connection, work, ended.number, result.status)
+    with work.writing(durable=False) as connection:
+        end_attempt(connection, work, ended.number, result.status, ended.folder)
         kept = {"train": result.model_dump(mode="json"), "folder": str(ended.folder.path)}
         connection.execute(update(run).where(run.c.id == row.id).values(result=kept))
         if result.status == "succeeded":

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("boot", sa.String(length=40), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False, comment="engines it runs at once"),
         sa.Column("seen", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
         comment="belongs to the installation, not to a project",
@@ -428,7 +429,10 @@ def upgrade() -> None:
         sa.Column("project_id", sa.String(length=40), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "lane", sa.String(length=16), nullable=False, comment="light, engine or idle; see jobs.line"
+        ),
+        sa.Column("place", sa.BigInteger(), nullable=False, comment="in the lane; the lowest is next"),
         sa.Column("payload", sa.JSON(), nullable=False),
         sa.Column("run_id", sa.String(length=40), nullable=True),
         sa.Column("reason", sa.JSON(), nullable=True),
@@ -439,7 +443,7 @@ def upgrade() -> None:
             sa.BigInteger(),
             server_default="0",
             nullable=False,
-            comment="fencing token, +1 at every claim",
+            comment="fencing token, grows at every claim",
         ),
         sa.Column("worker_id", sa.String(length=40), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True, comment="by the lease clock; see db.lease"),
@@ -454,6 +458,12 @@ def upgrade() -> None:
         ),
         sa.Column("gained", sa.Integer(), server_default="0", nullable=False, comment="furthest step seen"),
         sa.Column("not_before", sa.BigInteger(), nullable=True, comment="back-off after a failure"),
+        sa.Column(
+            "gives_way_to",
+            sa.String(length=40),
+            nullable=True,
+            comment="the task that its slot is wanted for",
+        ),
         sa.Column("started", sa.BigInteger(), nullable=True),
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
@@ -462,7 +472,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_task")),
     )
     with op.batch_alter_table("task", schema=None) as batch_op:
-        batch_op.create_index("ix_task_queue", ["state", "priority", "created"], unique=False)
+        batch_op.create_index("ix_task_queue", ["state", "lane", "place"], unique=False)
         batch_op.create_index("ix_task_run", ["run_id"], unique=False)
 
     op.create_table(

@@ -36,6 +36,10 @@ function specOf() {
     for (const name of ["max_rows", "max_new_tokens"]) if (more[name] !== undefined) spec.evaluate[name] = more[name];
   }
   if ($("publish").checked) spec.publish = begun.publish?.name ? { auto: true, name: begun.publish.name } : { auto: true };
+  const { idle_time, priority, ...resources } = begun.resources ?? {};
+  if ($("idle_time").checked) resources.idle_time = true;
+  if (Number($("priority").value)) resources.priority = Number($("priority").value);
+  if (Object.keys(resources).length) spec.resources = resources;
   return spec;
 }
 
@@ -220,7 +224,7 @@ form.addEventListener("change", (event) => {
   else if (event.target.id === "base_model") { showTypes(); changed(); }
   else if (!event.target.closest("[data-setting]")) changed();
 });
-form.addEventListener("input", (event) => { if (["name", "description", "replay"].includes(event.target.id)) changed(); });
+form.addEventListener("input", (event) => { if (["name", "description", "priority", "replay"].includes(event.target.id)) changed(); });
 form.addEventListener("click", (event) => {
   const { code, preset } = event.target.closest("button")?.dataset ?? {};
   if (code) { state.language = code; showCode(); }
