@@ -471,6 +471,16 @@ KINDS: dict[str, Kind] = {
         "Step {step} of this run is already published as {model}.",
         "Use {model}, or publish another checkpoint of the run.",
     ),
+    "job_task_fixed": Kind(
+        409,
+        "“{name}” is a line of {task} runs, not of {given}.",
+        "Choose another name for this run.",
+    ),
+    "job_base_fixed": Kind(
+        409,
+        "{run} isn't over, and it has the base model {base}; until then, runs of that name have no other.",
+        "Wait for its end or cancel it, or choose another name for this run.",
+    ),
     # -- going on from an earlier run
     "continue_no_model": Kind(
         409,

@@ -6,7 +6,7 @@ from os import SEEK_END
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 
 from tunery.core.attempt import AttemptFolder, run_data_folder
 from tunery.core.clock import now_us
@@ -42,12 +42,13 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, continuing, lists, replay, run_data
+from tunery.services import base_models, continuing, job_lines, lists, replay, run_data
 from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
 from tunery.services.continuing import Start
 from tunery.services.find_run import LIST, need_run
 from tunery.services.recipe import preview_of
+from tunery.services.resolve import as_written
 from tunery.services.resolve import resolve as resolve_spec
 from tunery.services.run_data import RunData
 from tunery.services.waiting import waiting_of
@@ -90,22 +91,8 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
     plan = _plan(ctx, spec)
     resolved = _filled(ctx, plan)[0]
-    spec, name = resolved.spec, resolved.spec.name
-    assert name is not None
-    job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
-    if job_id is None:
-        job_id = new_id("job")
-        ctx.conn.execute(
-            job.insert().values(
-                id=job_id,
-                project_id=ctx.project,
-                name=name,
-                task=spec.task,
-                description=spec.description,
-                created=now_us(),
-            )
-        )
-    number = (ctx.conn.scalar(select(func.max(run.c.number)).where(run.c.job_id == job_id)) or 0) + 1
+    spec = resolved.spec
+    job_id, number = job_lines.next_run(ctx, spec)
     id = new_id("run")
     ctx.conn.execute(
         run.insert().values(
@@ -126,7 +113,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     )
     if plan.start is not None:
         continuing.keep(ctx, plan.start, id)
-    stages.note(ctx.conn, ctx.project, id, f"{name} #{number} is queued.")
+    stages.note(ctx.conn, ctx.project, id, f"{spec.name} #{number} is queued.")
     stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
 
@@ -159,6 +146,11 @@ def get_run(ctx: Context, id: str) -> RunDetail:
         continued_by=continuing.continued_by(ctx, row.id),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
     )
+
+
+def spec_of(ctx: Context, id: str) -> RunSpec:
+    """A run as a person would write it: what the next run of its job starts from. Raises Problem `not_found`."""
+    return RunSpec.model_validate(as_written(ResolvedSpec.model_validate(need_run(ctx, id).resolved)))
 
 
 def ask(ctx: Context, id: str, verb: Verb) -> Run:
@@ -319,6 +311,7 @@ def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
     """`measured`: with the characters of a token counted for all data, for advice too, not only where they decide."""
     LAUNCHERS.load(spec.resources.launcher)
     spec, start = continuing.find(ctx, spec)
+    job_lines.check(ctx, spec)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
     found, left_out = run_data.look_up(ctx, spec), None
     if start is not None:

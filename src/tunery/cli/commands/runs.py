@@ -139,6 +139,18 @@ def diagnose(run: str) -> None:
     answer(found, people)
 
 
+@command.command("spec")
+@click.argument("run")
+def spec(run: str) -> None:
+    """The YAML that RUN was made from: what the next run of its name may start from."""
+    from tunery.sdk.client import Client
+    from tunery.sdk.spec import to_yaml
+
+    with Client() as client:
+        found = client.runs.spec(run)
+    answer(found, lambda: click.echo(to_yaml(found), nl=False))
+
+
 @command.command("logs")
 @click.argument("run")
 @click.option("--follow", is_flag=True, help="Keep following until the run ends.")

@@ -9,7 +9,7 @@ from tunery.core.errors import Problem
 from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
-from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
+from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog, RunSpec
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.spec import SpecLike, to_spec
 from tunery.sdk.stream import RunEvent
@@ -23,6 +23,7 @@ _RUNS = as_json(Page[Run])
 _RESOLVED = as_json(ResolvedSpec)
 _PREVIEW = as_json(RecipePreview)
 _RECIPE = as_json(RecipeReport)
+_SPEC = as_json(RunSpec)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
@@ -42,6 +43,11 @@ def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
 def preview(spec: SpecLike) -> Call[RecipePreview]:
     """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return Call("POST", "/api/v1/runs/preview", _PREVIEW, body=_sent(spec), safe=True)
+
+
+def spec(run: str) -> Call[RunSpec]:
+    """A run as a person would write it: what the next run of its name may start from."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/spec", _SPEC)
 
 
 def recipe(run: str) -> Call[RecipeReport]:
@@ -160,6 +166,7 @@ class Runs(Resource[S]):
     resolve = endpoint(resolve)
     preview = endpoint(preview)
     recipe = endpoint(recipe)
+    spec = endpoint(spec)
     create = endpoint(create)
     list = endpoint(list_)
     get = endpoint(get)
