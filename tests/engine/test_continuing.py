@@ -113,6 +113,9 @@ def test_killed_and_resumed_equals_undisturbed(
     assert min(losses(resumed)) > 1
     assert {**losses(killed), **losses(resumed)} == losses(whole)
     assert weights_of(resumed) == weights_of(whole)
+    # What is billed by tokens counts each step once.
+    done = [[e["values"]["tokens"] for e in events(one, "metric")] for one in (whole, resumed)]
+    assert done[0][-1] == done[1][-1] > done[1][0]
 
 
 @pytest.mark.parametrize(("before", "after"), KINDS)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tunery.cli.output import clean, note, say, table
+from tunery.cli.runs_in_words import cost
 from tunery.schemas.recipe import RecipePreview
 
 _LEAKS_SHOWN = 5
@@ -38,6 +39,8 @@ def show_preview(found: RecipePreview) -> None:
     if found.replay_tokens is not None:
         say(f"About {found.replay_tokens:,} come from what the earlier run learnt from.")
     say(f"Rows needed: {found.minimum.minimum}. {found.minimum.arithmetic}.")
+    if found.cost:
+        say(cost(found.cost))
     for line in found.notes:
         note(line)
     for leak in found.leaks.rows[:_LEAKS_SHOWN] if found.leaks else []:

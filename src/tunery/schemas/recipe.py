@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from tunery.schemas.base import Schema
+from tunery.schemas.cost import Cost
 
 
 class RecipePart(Schema):
@@ -102,6 +103,8 @@ class RecipePreview(Schema):
     """None = there are no test rows."""
     notes: list[str] = Field(default_factory=list)
     recipe_hash: str
+    cost: Cost | None = None
+    """An estimate; none where no price is set."""
 
 
 class RecipeReport(Schema):

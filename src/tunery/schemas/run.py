@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from tunery.schemas.base import Microseconds, Name, Schema
 from tunery.schemas.continuing import Continued, ContinueSpec
+from tunery.schemas.cost import Cost
 from tunery.schemas.settings import Origin
 
 
@@ -323,6 +324,8 @@ class Progress(Schema):
     loss: float | None = None
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
+    tokens: int = 0
+    """Trained on and validated on so far, each step once."""
 
 
 class Waiting(Schema):
@@ -422,6 +425,8 @@ class RunDetail(Run):
     """A run with its frozen spec and what training came to."""
 
     resolved: ResolvedSpec
+    cost: Cost | None = None
+    """What it cost so far; none where no price was set when it was submitted."""
     ancestors: list[RelatedRun] = []
     """The runs whose model it began with, the first of them first; before that stands the base model."""
     continued_by: list[RelatedRun] = []

@@ -42,11 +42,12 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, continuing, job_lines, lists, replay, run_data
+from tunery.services import base_models, continuing, costs, job_lines, lists, replay, run_data
 from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
 from tunery.services.continuing import Start
 from tunery.services.find_run import LIST, need_run
+from tunery.services.prices import prices_of
 from tunery.services.recipe import preview_of
 from tunery.services.resolve import as_written
 from tunery.services.resolve import resolve as resolve_spec
@@ -67,7 +68,7 @@ def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
     plan = _plan(ctx, spec, measured=True)
     resolved, leaks = _filled(ctx, plan)
     found = plan.found
-    return preview_of(
+    told = preview_of(
         resolved,
         train=found.train,
         general=found.general,
@@ -76,6 +77,7 @@ def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
         leaks=leaks,
         replay=found.replay,
     )
+    return told.model_copy(update={"cost": costs.before(ctx, resolved, told.tokens)})
 
 
 def recipe(ctx: Context, id: str) -> RecipeReport:
@@ -142,6 +144,7 @@ def get_run(ctx: Context, id: str) -> RunDetail:
     return RunDetail(
         **_fields(ctx, row),
         resolved=resolved,
+        cost=costs.of_run(ctx, row),
         ancestors=continuing.ancestors(ctx, resolved),
         continued_by=continuing.continued_by(ctx, row.id),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
@@ -322,8 +325,10 @@ def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
 
 def _inputs(ctx: Context, plan: _Plan) -> dict[str, Any]:
     """What is fixed with the resolved spec."""
+    prices = prices_of(ctx.settings, idle_time=plan.found.spec.resources.idle_time)
     return {
         "base_model": str(plan.base.path),
+        "prices": None if prices is None else prices.model_dump(mode="json"),
         "licence": base_models.licence_of(ctx, plan.found.spec.base_model),
         **plan.found.inputs(),
     }

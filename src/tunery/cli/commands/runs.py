@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
-from tunery.cli.runs_in_words import findings, lineage, outlook, progress, run_name, waits
+from tunery.cli.runs_in_words import cost, findings, lineage, outlook, progress, run_name, waits
 
 API_VERSION = 1
 _ORIGINS = {
@@ -103,6 +103,8 @@ def show(run: str) -> None:
         if found.idle_time or found.priority:
             say(f"Priority {found.priority}{', only in idle time' if found.idle_time else ''}.")
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
+        if found.cost:
+            say(cost(found.cost))
         for line in lineage(found):
             say(line)
         if found.model:
