@@ -14,7 +14,7 @@ help:
 	@echo "make docs    write the reference from the code"
 	@echo "make bench-data   how fast a file becomes a dataset, beside the datasets library"
 	@echo "make soak    the same at 1 GB and with 10 million rows, and an upload of 10 GB"
-	@echo "make fix     format and mend what the linter can"
+	@echo "make fix     format, and fix what the linter can"
 
 setup: $(STAMP)
 

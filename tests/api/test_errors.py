@@ -66,7 +66,7 @@ def test_every_wrong_field_is_named_in_plain_words(client: TestClient) -> None:
     told = {part.where["field"]: part.message for part in problem.errors}
     assert told == {
         "base_model": "base_model: it is missing.",
-        "evaluate.metrics": "evaluate.metrics: it takes a list.",
+        "evaluate.metrics": "evaluate.metrics: it must be a list.",
         "evaluate.max_rows": "evaluate.max_rows: it must be at least 1.",
         "colour": "colour: there is no such field.",
     }

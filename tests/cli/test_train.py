@@ -188,7 +188,7 @@ BAD: dict[str, tuple[str, str]] = {
         "base_model: bare\ndata: rows.jsonl\nsettings: {finetuning_type: full, lora_rank: 4}\n",
         "lora_rank has no effect",
     ),
-    "unknown method": ("base_model: bare\ndata: rows.jsonl\nmethod: dop\n", "training method called “dop”"),
+    "unknown method": ("base_model: bare\ndata: rows.jsonl\nmethod: dop\n", "training method named “dop”"),
     "unknown base": ("base_model: nowhere\ndata: rows.jsonl\n", "no base model “nowhere”"),
     "no weights": ("base_model: hollow\ndata: rows.jsonl\n", "hollow is not a usable model"),
     "pickled weights": ("base_model: pickled\ndata: rows.jsonl\n", "pickled weights"),
@@ -199,7 +199,7 @@ BAD: dict[str, tuple[str, str]] = {
     "bad rows": ("base_model: bare\ndata: mixed.jsonl\n", "1 of 121 rows can't be used"),
     "too few rows": ("base_model: bare\ndata: few.jsonl\n", "at least 100 rows; this run has 99"),
     "wrong format": ("base_model: bare\ndata: text.txt\n", "sft accepts"),
-    "unknown launcher": ("base_model: bare\ndata: rows.jsonl\nresources: {launcher: moon}\n", "called “moon”"),
+    "unknown launcher": ("base_model: bare\ndata: rows.jsonl\nresources: {launcher: moon}\n", "named “moon”"),
 }  # fmt: skip
 
 

@@ -87,6 +87,7 @@ def test_metric_prefers_the_better_answer(name: str) -> None:
     better, worse = metric.score(right), metric.score(wrong)
     assert better > worse if metric.HIGHER_IS_BETTER else better < worse
     assert metric.NEEDS in get_args(Need)
+    assert not metric.SHARE or {better, worse} <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("name", LAUNCHERS.names())

@@ -110,7 +110,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_stopped_early(name: str, tmp_path: Path) -> None:
-    assert "swells" in refused(tmp_path, name, BOMBS[name]()).message
+    assert "decompresses to" in refused(tmp_path, name, BOMBS[name]()).message
 
 
 def test_members_that_overlap(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_members_that_overlap(tmp_path: Path) -> None:
     struct.pack_into("<L", twisted, second + 42, 0)
     struct.pack_into("<7s", twisted, second + 46, b"a.jsonl")
     problem = refused(tmp_path, "a.zip", bytes(twisted))
-    assert "one name" in problem.message
+    assert "the same name" in problem.message
     struct.pack_into("<7s", twisted, second + 46, b"b.jsonl")
     assert "overlaps" in refused(tmp_path, "a.zip", bytes(twisted)).message
 
@@ -145,7 +145,7 @@ def test_encrypted_members(tmp_path: Path) -> None:
 
 def test_rare_methods(tmp_path: Path) -> None:
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        assert "rare way" in refused(tmp_path, "a.zip", as_zip({"a.jsonl": ROW}, method)).message
+        assert "unusual compression" in refused(tmp_path, "a.zip", as_zip({"a.jsonl": ROW}, method)).message
 
 
 @pytest.mark.parametrize("seed", range(60))

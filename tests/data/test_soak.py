@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import upload
 from bench.soak import misses, soak
 
 
@@ -13,6 +14,15 @@ def test_a_hundredth_of_the_soak(tmp_path: Path) -> None:
     assert misses(found) == []
     assert found["files"]["ten times the rows"]["rows"] == 100_000
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_hundredth_of_the_upload_through_a_server_that_is_killed(tmp_path: Path) -> None:
+    sent = upload.measure(tmp_path, 100_000_000, seed=1)
+    assert misses({"files": {}, "slower_by_byte": 1.0, "slower_by_row": 1.0, "upload": sent}) == []
+    assert 50_000_000 <= sent["killed_at"] < sent["bytes"]
+    assert sent["worker_mb"] < 300
 
 
 def test_what_misses_an_aim_is_said() -> None:

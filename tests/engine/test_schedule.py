@@ -80,6 +80,10 @@ def test_rates_rise_over_the_warm_up_to_the_peak(given: dict[str, Any]) -> None:
             "setting_without_effect",
         ),
         ({"finetuning_type": "full", "lora_rslora": True}, "lora_rslora", "setting_without_effect"),
+        ({"finetuning_type": "full", "lora_dora": True}, "lora_dora", "setting_without_effect"),
+        ({"finetuning_type": "full", "lora_experts": True}, "lora_experts", "setting_without_effect"),
+        ({"lora_experts": True, "lora_dora": True}, "lora_experts", "setting_without_effect"),
+        ({"lora_experts": True, "lora_dropout": 0.1}, "lora_dropout", "setting_without_effect"),
         ({"neftune": 80}, "neftune", "setting_out_of_range"),
     ],
 )

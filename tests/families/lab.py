@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tests.replica.asking import Asked, ask_all, running_decoder
-from tests.toys import attempt
+from tests.toys import attempt, toy_conversations
 from tunery.core.attempt import AttemptFolder
+from tunery.data.render import ChatRenderer
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.train import Training
@@ -74,6 +75,19 @@ def logits(model: Any) -> torch.Tensor:
     """Of the longest prompt."""
     with torch.no_grad():
         return model(input_ids=torch.tensor(PROMPTS[-1:]), use_cache=False).logits
+
+
+def loss_of(model: Any, base: Path) -> float:
+    """Mean loss of the answers of unseen rows, a row at a time."""
+    renderer = ChatRenderer.open(base)
+    rows = [renderer.conversation(row, 48) for row in toy_conversations(8, 5)]
+    total = 0.0
+    with torch.no_grad():
+        for row in rows:
+            ids = torch.tensor([list(row.tokens)])
+            labels = torch.where(torch.tensor([list(row.supervised)]), ids, -100)
+            total += float(model(input_ids=ids, labels=labels, use_cache=False).loss)
+    return total / len(rows)
 
 
 def answers(model: Any, count: int) -> list[list[int]]:

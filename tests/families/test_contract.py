@@ -106,6 +106,34 @@ def test_an_adapter_with_magnitudes_trains(architecture: str, tmp_path: Path) ->
     assert resumed.equals(whole)
 
 
+@pytest.mark.parametrize("architecture", ["mixtral", "qwen3_moe", "deepseek_v3", "ernie4_5_moe", "gpt_oss"])
+def test_the_usual_adapter_of_experts_is_of_the_attention_and_a_full_one_is_of_the_experts_too(
+    architecture: str, tmp_path: Path
+) -> None:
+    settings = {"learning_rate": 1e-2, "lora_rank": 2}
+    base = toy_model(tmp_path / "base", architecture)
+    usual = Trained(tmp_path / "usual", base, max_steps=1, **settings)
+    assert all(".self_attn." in name for name in usual.masters)
+
+    whole = Trained(tmp_path / "whole", base, lora_experts=True, **settings)
+    assert whole.learnt(), whole.losses
+    assert {name for name in whole.masters if ".experts." not in name} == set(usual.masters)
+    assert len(whole.masters) > len(usual.masters)
+    tuned = PeftModel.from_pretrained(plain(base), str(whole.output)).eval()
+    assert differing(whole.masters, tuned) == []
+    expected = logits(tuned)
+    with running_decoder(base) as (decoder, model):
+        load = lambda name, path: decoder.call(lambda: model.load_adapter(name, path), alone=True).result()  # noqa: E731
+        load("usual", usual.output)
+        load("whole", whole.output)
+        names = [None, "usual", "whole"]
+        alone = [ask_all(decoder, [Asked(PROMPTS[0], ANSWER, name)])[0] for name in names]
+        assert ask_all(decoder, [Asked(PROMPTS[0], ANSWER, name) for name in names * 2]) == alone * 2
+    assert alone[2] == answers(tuned, ANSWER)[0]
+    merged = tuned.merge_and_unload()
+    assert torch.allclose(logits(merged), expected, atol=1e-4)
+
+
 def _model_types() -> set[str]:
     return {getattr(transformers, config).model_type for config, _ in ARCHITECTURES.values()}
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from tests.insight.stored import add_run
 from tests.jobs.house import House, alpaca
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import writing
-from tunery.db.tables import job, model, model_version, run
+from tunery.db.tables import model, model_version, run
 from tunery.services import dataset_deletion, datasets, statistics
 
 
@@ -26,24 +27,8 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.wait("the import", lambda: state_of(made, id) == "published")
     with made.context() as ctx:
         manifest = datasets.version_row(ctx, "rows", 1).manifest
-    ids = {"project_id": made.project, "created": now_us()}
     with writing(made.engine) as connection:
-        connection.execute(job.insert().values(id="job_1", name="j", task="t", description="", **ids))
-        connection.execute(
-            run.insert().values(
-                id="run_1",
-                job_id="job_1",
-                number=1,
-                state="paused",
-                method="sft",
-                base_model="b",
-                resolved={},
-                inputs={"train": [manifest]},
-                stages=[],
-                progress={},
-                **ids,
-            )
-        )
+        add_run(connection, made, "paused", {"train": [manifest]})
     yield made
     made.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from tests.insight.stored import talk
+from tests.insight.stored import add_run, talk
 from tests.jobs.house import House
 from tunery.blobs.local import LocalBlobs
 from tunery.core.clock import now_us
@@ -18,7 +18,7 @@ from tunery.core.settings import ServerSettings
 from tunery.data.rows import Row, encode_row
 from tunery.data.store import VersionReader, VersionWriter
 from tunery.db.engine import reading, writing
-from tunery.db.tables import dataset, dataset_version, evaluation, job, run, task
+from tunery.db.tables import dataset, dataset_version, evaluation, run, task
 from tunery.jobs import garbage
 from tunery.jobs.garbage import Needed, candidates, remove
 
@@ -142,22 +142,7 @@ def test_a_run_a_task_and_an_evaluation_keep_what_they_name(house: House) -> Non
     answers = house.blobs.put_bytes(b"answers")
     ids = {"project_id": house.project, "created": now_us()}
     with writing(house.engine) as connection:
-        connection.execute(job.insert().values(id="job_1", name="j", task="t", description="", **ids))
-        connection.execute(
-            run.insert().values(
-                id="run_1",
-                job_id="job_1",
-                number=1,
-                state="queued",
-                method="sft",
-                base_model="b",
-                resolved={},
-                inputs={"train": [of_run]},
-                stages=[],
-                progress={},
-                **ids,
-            )
-        )
+        add_run(connection, house, "queued", {"train": [of_run]})
         waiting = {"kind": "statistics", "state": "queued", "payload": {"manifest": of_task}}
         connection.execute(task.insert().values(id="task_1", **waiting, **ids))
         judged = {"run_id": "run_1", "dataset": "d@1", "metrics": [], "state": "succeeded"}

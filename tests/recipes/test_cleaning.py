@@ -102,7 +102,7 @@ def test_personal_data_is_masked_and_nothing_else(client: Client, messy: str) ->
     assert "Version 1.2.3 of 2024-05-17, part 999.999.999.999." in text
     report = version.cleaning.steps[0]
     assert (report.removed, report.changed) == (0, 2)
-    assert report.reasons == {"it holds email, card, phone": 1, "it holds iban, ip": 1}
+    assert report.reasons == {"it contains email, card, phone": 1, "it contains iban, ip": 1}
     assert "[EMAIL]" in report.samples[0].after
     assert "write to an" in report.samples[0].before
     assert not any("ann.lee" in sample.before or "0532" in sample.before for sample in report.samples)
@@ -172,7 +172,7 @@ def test_the_same_steps_give_the_same_version(client: Client, messy: str) -> Non
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("magic", "no cleaning step called “magic”"),
+        ("magic", "no cleaning step named “magic”"),
         ({"length": {}}, "set at least one limit"),
         ({"length": {"min_answers": 3}}, "min_answers"),
         ({"regular_expression": {"pattern": "("}}, "a valid regular expression"),

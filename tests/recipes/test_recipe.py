@@ -128,8 +128,8 @@ def test_more_than_a_thousand_return_to_training(desk: Path, client: Client, ser
     for counts in (expected.rows, client.runs.recipe(run).rows):
         assert (counts.set_aside, counts.validation, counts.returned, counts.train) == (1200, 1000, 200, 1400)
     told = [event.body.get("message", "") for event in client.runs.events(run)]
-    assert any("1,200 rows were set aside for validation; 200 of them returned" in text for text in told)
-    assert any("1,200 rows were drawn" in note and "200 return" in note for note in expected.notes)
+    assert any("1,200 rows were set aside for validation; 200 of them went back" in text for text in told)
+    assert any("1,200 rows were drawn" in note and "200 go back" in note for note in expected.notes)
 
 
 def test_joined_rows_keep_every_turn_and_fit(desk: Path, client: Client, served: Served) -> None:
@@ -160,12 +160,14 @@ def test_leaks_are_shown_and_not_refused(desk: Path, client: Client, served: Ser
     assert (found.leaks.exact, found.leaks.test_rows, found.leaks.complete) == (4, 30, True)
     first = found.leaks.rows[0]
     assert (first.test, first.test_row, first.train, first.train_row) == ("exam@1", 26, "large@1", 0)
-    note = "Of 30 test rows, 4 ask what a training row asks"
-    assert any(one.startswith(note) for one in client.runs.resolve(given).notes)
+    (leak,) = client.runs.resolve(given).leaks
+    said = "4 of 30 held-out rows of exam@1 are also in the training data. Scores on these rows measure memorisation."
+    assert (leak.role, leak.exact, leak.near, leak.message) == ("held_out", 4, 0, said)
     _, run = on_server(client, served, given)
     report = client.runs.recipe(run)
     assert report.leaks is not None
-    assert report.leaks.exact == 4
+    assert report.leaks.tests[-1] == leak
+    assert said in [event.body.get("message") for event in client.runs.events(run)]
 
 
 def test_a_hundred_rows_are_counted_after_sampling(desk: Path, client: Client, served: Served) -> None:

@@ -60,6 +60,24 @@ def test_a_run_says_that_the_rows_of_some_families_are_read_one_at_a_time(asked:
     assert "packing" in note
 
 
+def test_experts_are_adapted_only_where_there_are_some(asked: Any) -> None:
+    assert code_of(asked, settings={"lora_experts": True}) == ("setting_without_effect", "lora_experts")
+    found = asked(family="mixtral", settings={"lora_experts": True})
+    # What is recommended for other adapters makes no sense here, so it isn't taken.
+    assert asked(family="mixtral").spec.settings["lora_dropout"] > 0
+    assert (found.spec.settings["lora_dropout"], found.origins["lora_dropout"]) == (0.0, "default")
+
+
+def test_fewer_bits_are_for_adapters_and_leave_experts_as_they_are(asked: Any) -> None:
+    both = {"int8_quantization": True, "nf4_quantization": True}
+    assert code_of(asked, settings=both)[0] == "setting_without_effect"
+    full = {"finetuning_type": "full", "nf4_quantization": True}
+    assert code_of(asked, settings=full) == ("setting_without_effect", "nf4_quantization")
+    assert not any("experts" in note for note in asked(settings={"nf4_quantization": True}).notes)
+    notes = asked(family="mixtral", settings={"nf4_quantization": True}).notes
+    assert any("experts" in note for note in notes)
+
+
 def test_rows_with_images_are_refused_before_a_run(asked: Any) -> None:
     pictures = DataFacts("pictures@1", "sharegpt_image", "conversation", 120, "3" * 64, images=True)
     with pytest.raises(Problem) as caught:

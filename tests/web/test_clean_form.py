@@ -19,12 +19,12 @@ def test_steps_are_put_together_without_a_mouse(window: Open, client: Client, se
     expect(page.get_by_label("Min characters")).to_be_focused()
     page.get_by_role("button", name="Personal data").press("Enter")
     page.get_by_role("button", name="Exact duplicates").press("Enter")
-    page.locator("[data-step=exact_duplicates]").get_by_role("button", name="Earlier").press("Enter")
-    page.locator("[data-step=exact_duplicates]").get_by_role("button", name="Earlier").press("Enter")
+    page.locator("[data-step=exact_duplicates]").get_by_role("button", name="Move up").press("Enter")
+    page.locator("[data-step=exact_duplicates]").get_by_role("button", name="Move up").press("Enter")
     expect(page.locator("#code")).to_contain_text(
         "- step: exact_duplicates\n  - step: length\n  - step: personal_data"
     )
-    page.locator("[data-step=length]").get_by_role("button", name="Leave it out").press("Enter")
+    page.locator("[data-step=length]").get_by_role("button", name="Remove").press("Enter")
     expect(page.locator("[data-step]")).to_have_count(2)
     expect(page.locator("#start")).to_be_enabled()
 
@@ -42,8 +42,8 @@ def test_a_wrong_step_is_named_where_it_stands(window: Open, client: Client, ser
     expect(page.locator("[data-step=length] .error")).to_be_hidden()
     page.get_by_role("button", name="Personal data").click()
     page.click("#start")
-    expect(page.get_by_role("heading", name="Made from folk@1")).to_be_visible(timeout=60_000)
-    expect(page.locator("main")).to_contain_text("repeats the row of another")
+    expect(page.get_by_role("heading", name="Cleaned from folk@1")).to_be_visible(timeout=60_000)
+    expect(page.locator("main")).to_contain_text("same row as an earlier row")
     expect(page.locator("main")).to_contain_text("Write to <b>[EMAIL]</b>.")
     expect(page.locator("dl.stats")).to_contain_text("Draft")
     page.get_by_role("link", name="Clean further").click()

@@ -35,20 +35,20 @@ def test_rows_are_found_and_marked(window: Open, twice: str) -> None:
     page = window().open(f"/datasets/{twice}?tab=rows")
     page.fill("#find-text", "<SCRIPT>")
     page.get_by_role("button", name="Find").click()
-    expect(page.locator("#rows")).to_contain_text("1 of 119 rows fit")
+    expect(page.locator("#rows")).to_contain_text("1 of 119 rows match")
     assert page.locator("#rows mark").inner_text() == "<script>"
     assert "text=%3CSCRIPT%3E" in page.url
     page.select_option("#find-role", "user")
     page.get_by_role("button", name="Find").click()
-    expect(page.locator("#rows")).to_contain_text("No row fits")
+    expect(page.locator("#rows")).to_contain_text("No matching rows")
     page.go_back()
-    expect(page.locator("#rows")).to_contain_text("1 of 119 rows fit")
+    expect(page.locator("#rows")).to_contain_text("1 of 119 rows match")
 
 
 def test_statistics_are_measured_and_lead_to_their_rows(window: Open, client: Client, twice: str) -> None:
     page = window().open(f"/datasets/{twice}?tab=rows&having=short_answers")
-    expect(page.locator("#rows")).to_contain_text("isn't known yet")
-    page.get_by_role("link", name="To the statistics").click()
+    expect(page.locator("#rows")).to_contain_text("hasn't been measured yet")
+    page.get_by_role("link", name="Go to statistics").click()
     page.get_by_role("button", name="Measure").click()
     expect(page.locator(".histogram").first).to_be_visible(timeout=30_000)
     expected = client.datasets.statistics(twice, 2, base_model="tunery-starter", length=100)
@@ -60,7 +60,7 @@ def test_statistics_are_measured_and_lead_to_their_rows(window: Open, client: Cl
     page.get_by_role("link", name="Short answers").click()
     found = client.datasets.search(twice, 2, having="short_answers")
     assert found.total == expected.found.short_answers > 0
-    expect(page.locator("#rows")).to_contain_text(f"{found.total} of 119 rows fit")
+    expect(page.locator("#rows")).to_contain_text(f"{found.total} of 119 rows match")
 
 
 def test_the_model_s_side_is_what_the_api_says(window: Open, client: Client, twice: str) -> None:
@@ -102,7 +102,7 @@ def test_versions_are_compared_and_one_is_deleted(window: Open, twice: str) -> N
     page.locator("tbody").get_by_role("link", name=re.compile("@1$")).click()
     expect(page.locator("#rows")).to_contain_text("The rows of this version were deleted")
     page.goto(page.url.split("?")[0] + "?tab=versions")
-    page.get_by_role("button", name="Free them now").click()
+    page.get_by_role("button", name="Free it now").click()
     expect(page.locator("main")).to_contain_text("Deleted")
 
 

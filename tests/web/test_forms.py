@@ -51,7 +51,7 @@ def test_bad_rows_are_named_and_can_be_had_back(window: Open, tmp_path: Path) ->
     expect(table).to_contain_text("9", timeout=30_000)
     expect(page.locator("dl.stats")).to_contain_text("Draft")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Bad rows as JSONL").click()
+        page.get_by_role("link", name="Download bad rows (JSONL)").click()
     assert '{\\"instruction\\": 3' in Path(download.value.path()).read_text()
     page.get_by_role("button", name="Publish bad-rows@1").click()
     expect(page.locator("dl.stats .badge")).to_have_text("Published")
@@ -69,14 +69,14 @@ def test_a_form_without_a_file_says_what_is_missing(window: Open) -> None:
 
 def test_only_changed_settings_are_sent_and_shown_as_code(window: Open, colours: str) -> None:
     page = window().open(f"/runs/new?dataset={colours}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     page.fill("#name", "by-form")
     page.fill("#set-batch_size", "4")
     page.fill("#set-epochs", "9")
     page.locator("[data-setting=epochs] .reset").click()
-    expect(page.locator("[data-setting=batch_size] .tag")).to_have_text("yours")
+    expect(page.locator("[data-setting=batch_size] .tag")).to_have_text("changed")
     expect(page.locator("[data-setting=epochs] .tag")).to_have_text("recommended")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     shown = yaml.safe_load(page.inner_text("#code"))
     with page.expect_request("**/api/v1/runs") as sent:
         page.click("#start")
@@ -95,7 +95,7 @@ def test_only_changed_settings_are_sent_and_shown_as_code(window: Open, colours:
 
 def test_a_wrong_value_is_named_at_its_field(window: Open, colours: str) -> None:
     page = window(expected=("422",)).open(f"/runs/new?dataset={colours}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     page.fill("#set-learning_rate", "0.5")
     field = page.locator("[data-setting=learning_rate] .error")
     expect(field).to_contain_text("outside")
@@ -105,32 +105,32 @@ def test_a_wrong_value_is_named_at_its_field(window: Open, colours: str) -> None
     expect(page.locator("#start")).to_be_enabled()
     page.uncheck("#allow_out_of_range")
     page.fill("#set-learning_rate", "much")
-    expect(field).to_contain_text("learning_rate can't be much: it takes a number")
+    expect(field).to_contain_text("learning_rate can't be much: it must be a number")
 
 
 def test_the_check_tells_what_would_happen_and_what_would_not(window: Open, colours: str) -> None:
     page = window().open(f"/runs/new?dataset={colours}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     check = page.locator("#check")
     for text in (
         "200 rows of colours@1, 3 times",
         "75, of 8 rows each",
-        "none: nothing is measured while it learns",
-        "none: base and tuned model won't be compared",
-        "nothing is published by itself",
-        "that “Supervised fine-tuning” recommends for lora training",
+        "none during training",
+        "none: no held-out data chosen",
+        "not automatic; you can publish after the run",
+        "recommended for Supervised fine-tuning (lora)",
     ):
         expect(check).to_contain_text(text)
     page.select_option("#evaluate", colours)
     page.check("#publish")
     page.fill("#name", "told")
     expect(check).to_contain_text("200 held-out rows of colours@1")
-    expect(check).to_contain_text("as the next version of told")
+    expect(check).to_contain_text("as a new model, told")
 
 
 def test_all_wrong_values_are_named_at_once_each_at_its_field(window: Open, colours: str) -> None:
     page = window(expected=("422",)).open(f"/runs/new?dataset={colours}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     page.fill("#set-learning_rate", "0.5")
     page.fill("#set-epochs", "0")
     page.locator("summary", has_text="Schedule").click()
@@ -150,7 +150,7 @@ def test_all_wrong_values_are_named_at_once_each_at_its_field(window: Open, colo
 
 def test_full_training_hides_what_belongs_to_the_adapter(window: Open, colours: str) -> None:
     page = window().open(f"/runs/new?dataset={colours}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     page.locator("summary", has_text="Adapter").click()
     page.fill("#set-lora_rank", "4")
     expect(page.locator("#code")).to_contain_text("lora_rank: 4")
@@ -158,7 +158,7 @@ def test_full_training_hides_what_belongs_to_the_adapter(window: Open, colours: 
     expect(page.locator("#set-lora_rank")).to_be_hidden()
     expect(page.locator("#code")).not_to_contain_text("lora_rank")
     expect(page.locator("#code")).to_contain_text("finetuning_type: full")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
 
 
 def test_a_clone_starts_from_what_was_chosen(window: Open, client: Client, colours: str) -> None:
@@ -171,7 +171,7 @@ def test_a_clone_starts_from_what_was_chosen(window: Open, client: Client, colou
         }
     )
     page = window().open(f"/runs/new?clone={run.id}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     spec = yaml.safe_load(page.inner_text("#code"))
     assert spec["settings"] == {"finetuning_type": "full", "max_steps": 3, "learning_rate": 0.0005}
     assert spec["data"]["train"] == [{"dataset": colours, "version": 1}]
@@ -183,7 +183,7 @@ def test_the_demo_is_two_clicks(window: Open) -> None:
     page = window(expected=("409", "404")).open("/datasets")
     page.evaluate(_DEMO)
     page.wait_for_url("**/runs/new?demo=1")
-    expect(page.locator("#check-badge")).to_have_text("Fits", timeout=60_000)
+    expect(page.locator("#check-badge")).to_have_text("Ready", timeout=60_000)
     expect(page.locator("#code")).to_contain_text("dataset: support-messages-held-out")
     expect(page.locator("#start")).to_be_enabled()
 

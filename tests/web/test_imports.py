@@ -59,7 +59,7 @@ def test_an_upload_goes_on_after_a_pause_a_reload_and_a_cut_line(
     page.reload()
     expect(page.locator("table")).to_contain_text("slow.jsonl")
     page.set_input_files("#file", path)
-    expect(page.locator("#drop-help")).to_contain_text("goes on after")
+    expect(page.locator("#drop-help")).to_contain_text("resumes after")
     line.send("Network.emulateNetworkConditions", slow)
     page.get_by_role("button", name="Import", exact=True).click()
     reach(page, 17_000_000)
@@ -75,13 +75,13 @@ def test_an_upload_goes_on_after_a_pause_a_reload_and_a_cut_line(
 def test_an_interrupted_upload_is_given_up(window: Open, client: Client) -> None:
     client.uploads.create("forgotten.jsonl", 1000)
     page = window().open("/datasets/new")
-    page.get_by_role("button", name="Give up").click()
+    page.get_by_role("button", name="Discard").click()
     expect(page.locator("#upload")).to_be_visible()
     expect(page.locator("main")).not_to_contain_text("forgotten.jsonl")
     assert client.uploads.list().data == []
 
 
-def test_refused_rows_are_mended_or_left_out(window: Open, client: Client, tmp_path: Path) -> None:
+def test_refused_rows_are_fixed_or_left_out(window: Open, client: Client, tmp_path: Path) -> None:
     bad = ['{"instruction": 3', {"instruction": "x <b>y</b>", "output": ""}, {"instruction": "y"}]
     page = window(expected=("422",)).open("/datasets")
     bring(page, write(tmp_path / "a.jsonl", *map(row, range(40)), *bad, row(50)), "refused")
@@ -91,30 +91,35 @@ def test_refused_rows_are_mended_or_left_out(window: Open, client: Client, tmp_p
     expect(report.locator("tbody")).to_contain_text("row 42, byte")
     page.get_by_role("link", name="empty_answer").click()
     expect(report.locator("tbody tr")).to_have_count(1)
-    page.get_by_role("button", name="Mend row 42").click()
+    page.get_by_role("button", name="Fix row 42").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("textarea")).to_have_value('{"instruction": "x <b>y</b>", "output": ""}')
     dialog.locator("textarea").fill('{"instruction": "x", "output": 4}')
-    dialog.get_by_role("button", name="Try and keep").click()
-    expect(page.locator("#toasts")).to_contain_text("not_text")
+    dialog.get_by_role("button", name="Check and save").click()
+    # What was refused stands in the dialog, where it can be seen, and goes with it.
+    expect(dialog.get_by_role("alert")).to_contain_text("not_text")
+    expect(page.locator("#toasts")).not_to_contain_text("not_text")
     dialog.locator("textarea").fill('{"instruction": "x", "output": "4"}')
-    dialog.get_by_role("button", name="Try and keep").click()
-    expect(report.locator("tbody")).to_contain_text("Mended")
+    dialog.get_by_role("button", name="Check and save").click()
+    expect(report.locator("tbody")).to_contain_text("Fixed")
     expect(dialog).to_be_hidden()
+    # What to do next is in view; while other bad rows are left, no button promises to import with the fixes alone.
+    go_on = page.get_by_role("button", name="Import with 1 fixed row, without the other 2")
+    expect(go_on).to_be_in_viewport()
+    expect(report.locator(".btn.primary:visible")).to_have_count(1)
     page.goto(page.url.split("?")[0])
-    expect(page.get_by_role("button", name="Import without these 2 rows")).to_be_visible()
-    page.get_by_role("button", name="Import without these 2 rows").click()
+    go_on.click()
     expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
     version = client.datasets.wait("refused")
     assert version.report is not None
     assert (version.version, version.rows, version.report.rows_rejected) == (1, 42, 2)
-    # The rest comes as a mended file and makes the next version.
+    # The rest comes as a fixed file and makes the next version.
     held = client.datasets.quarantine_rows("refused", 1).rows
     lines = [{"file": one.file, "row": one.row, "text": json.dumps(row(one.row))} for one in held]
     page.goto(page.url.split("?")[0] + "?tab=report")
-    page.set_input_files("#mended-file", write(tmp_path / "mended.jsonl", *lines))
-    expect(page.locator("#toasts")).to_contain_text("2 mended rows can be used now.")
-    page.get_by_role("button", name="Import with what you mended (2)").click()
+    page.set_input_files("#fixed-file", write(tmp_path / "fixed.jsonl", *lines))
+    expect(page.locator("#toasts")).to_contain_text("2 fixed rows are valid now.")
+    page.get_by_role("button", name="Import with 2 fixed rows").click()
     expect(page.locator("dl.stats .extra").first).to_contain_text("@2", timeout=30_000)
     assert client.datasets.wait("refused").rows == 44
 
@@ -132,7 +137,7 @@ def test_columns_are_corrected_and_offered_next_time(window: Open, client: Clien
     page.get_by_label("Column read as field 1").select_option("question")
     page.get_by_label("Field 2 of the format").fill("output")
     page.get_by_label("Column read as field 2").select_option("reply")
-    page.get_by_role("button", name="Import again like this").click()
+    page.get_by_role("button", name="Import again with these columns").click()
     expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
     page.get_by_role("link", name="New version").click()
     expect(page.get_by_label("Column read as field 2")).to_have_value("reply")
@@ -151,7 +156,7 @@ def test_a_cut_off_list_is_salvaged(window: Open, client: Client, tmp_path: Path
     page.goto(page.url + "/new")
     page.set_input_files("#file", path)
     page.get_by_role("button", name="Import", exact=True).click()
-    page.get_by_role("button", name="Import the 29 whole rows before it").click(timeout=30_000)
+    page.get_by_role("button", name="Import the 29 complete rows before it").click(timeout=30_000)
     expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
     assert client.datasets.wait("cut").rows == 29
 

@@ -30,7 +30,7 @@ def test_the_form_offers_what_fits_the_method_and_its_rows(window: Open, pairs: 
     expect(page.locator("#check")).to_contain_text("preference", timeout=30_000)
     page.check("[name=method][value=dpo]")
     expect(page.locator("#set-beta")).to_have_value("0.1")
-    expect(page.locator("#check-badge")).to_have_text("Fits", timeout=30_000)
+    expect(page.locator("#check-badge")).to_have_text("Ready", timeout=30_000)
 
     def offered() -> list[str]:
         return [box.inner_text().strip() for box in page.locator("#metrics label:not([hidden])").all()]
@@ -43,7 +43,7 @@ def test_the_form_offers_what_fits_the_method_and_its_rows(window: Open, pairs: 
     page.check("[name=method][value=reward]")
     page.select_option("#evaluate", pairs)
     assert set(offered()) == {"Preference accuracy", "Preference margin"}
-    expect(page.locator("#check-badge")).to_have_text("Fits", timeout=30_000)
+    expect(page.locator("#check-badge")).to_have_text("Ready", timeout=30_000)
     if folder := os.environ.get("TUNERY_TEST_PICTURES"):
         page.screenshot(path=f"{folder}/form.png", full_page=True)
 

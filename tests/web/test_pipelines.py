@@ -17,7 +17,7 @@ def test_from_a_run_to_every_night(window: Open, client: Client, colours: str, t
     page = seen.open("/pipelines")
     page.screenshot(path=tmp_path / "empty.png", full_page=True)
     page = seen.open(f"/runs/{run}")
-    page.get_by_role("link", name="Keep as pipeline").click()
+    page.get_by_role("link", name="Save as pipeline").click()
     page.get_by_label("Name").fill("nightly")
     page.get_by_label("Cron").fill("30 25 * * *")
     page.get_by_role("button", name="Check and save").click()
@@ -37,7 +37,7 @@ def test_from_a_run_to_every_night(window: Open, client: Client, colours: str, t
 
     page.get_by_role("button", name="Turn off").click()
     expect(page.get_by_role("button", name="Turn on")).to_be_visible()
-    page.get_by_role("link", name="Change").click()
+    page.get_by_role("link", name="Edit").click()
     written = page.get_by_label("As YAML").input_value()
     page.get_by_label("As YAML").fill(written.replace("max_steps: 12", "max_steps: 7"))
     page.get_by_role("button", name="Check and save").click()

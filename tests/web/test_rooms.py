@@ -64,7 +64,7 @@ def test_an_address_that_leads_nowhere_is_a_page(window: Open) -> None:
     page = seen.open("/datasets/no-such-thing")
     assert page.inner_text("h1") == "There is no dataset “no-such-thing”."
     assert "not_found" in page.inner_text("main")
-    assert page.get_by_role("link", name="To the start").get_attribute("href") == "/"
+    assert page.get_by_role("link", name="Go to the start page").get_attribute("href") == "/"
 
 
 def test_pages_need_no_scripts_to_be_read(browser: Browser, served: Served, colours: str) -> None:

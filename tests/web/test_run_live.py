@@ -69,8 +69,8 @@ def test_a_published_run_links_its_model_and_offers_what_isn_t_published(
     dialog = page.locator("#ask-publish")
     assert [text.partition(" (")[0] for text in dialog.locator("option").all_inner_texts()] == [
         "Final, step 12",
-        "Checkpoint of step 10",
-        "Checkpoint of step 5",
+        "Step 10",
+        "Step 5",
     ]
     page.wait_for_timeout(1500)  # the end of the run renews the head, but not under an open dialog
     dialog.get_by_role("button", name="Publish").click()
@@ -80,7 +80,7 @@ def test_a_published_run_links_its_model_and_offers_what_isn_t_published(
     expect(page.locator("#to-model")).to_have_attribute("href", "/models/gives#v1")
     page.get_by_role("link", name="Settings").click()
     rows = page.locator("tbody tr")
-    expect(rows.first.locator(".tag")).to_have_text("yours")
+    expect(rows.first.locator(".tag")).to_have_text("changed")
     expect(page.locator("table").first).to_contain_text("weight_decay")
     expect(page.locator("table").first).not_to_contain_text("lora_rank")
     page.get_by_role("button", name="Publish a checkpoint").click()
@@ -100,8 +100,8 @@ def test_stop_and_keep_asks_first(window: Open, client: Client, colours: str) ->
     assert client.runs.get(run).state == "running"
     page.locator("#do-stop").click()
     dialog.get_by_role("button", name="Stop and keep").click()
-    expect(page.locator("#toasts")).to_contain_text("The model so far is kept.")
-    expect(page.locator("#run-head .badge").first).to_have_text("Stopped, kept", timeout=30_000)
+    expect(page.locator("#toasts")).to_contain_text("the model so far is kept")
+    expect(page.locator("#run-head .badge").first).to_have_text("Stopped", timeout=30_000)
     expect(page.locator("#do-publish")).to_be_visible()
 
 

@@ -13,7 +13,7 @@ def test_a_wrong_token_says_so(browser: Browser, served: Served) -> None:
     page.goto(f"{served.url}/runs?state=failed")
     page.fill("#token", "tnr_wrong")
     page.click("button[type=submit]")
-    assert "isn't known here" in page.inner_text("[role=alert]")
+    assert "is unknown or was revoked" in page.inner_text("[role=alert]")
     page.fill("#token", served.token)
     page.click("button[type=submit]")
     page.wait_for_url(f"{served.url}/runs?state=failed")

@@ -14,7 +14,7 @@ from tunery.core.errors import Problem, Where
 from tunery.core.files import append_line
 from tunery.data import general
 from tunery.data.check import check_file
-from tunery.data.estimate import look_for_leaks, sample_tokens
+from tunery.data.estimate import TestRows, look_for_leaks, sample_tokens
 from tunery.data.formats.point import FORMATS
 from tunery.data.laid_out import (
     HELD_OUT,
@@ -25,6 +25,7 @@ from tunery.data.laid_out import (
     lay_out_training,
 )
 from tunery.data.replay import Rows
+from tunery.data.select import LONGEST_VALIDATION
 from tunery.models.lengths import token_length
 from tunery.schemas.check import CheckReport
 from tunery.schemas.recipe import LeakReport
@@ -109,11 +110,14 @@ class CheckedFiles:
     held_out: Checked | None
     general: DataFacts | None
 
-    def leaks(self) -> LeakReport | None:
-        """A quick look for test rows among the training rows."""
-        tests = [one for one in (self.validation, self.held_out) if one is not None]
-        train = {one.facts.label: one.rows for one in self.train}
-        return look_for_leaks(train, {one.facts.label: one.rows for one in tests})
+    def leaks(self, evaluated: int) -> LeakReport | None:
+        """A quick look for test rows among the training rows; of the held-out rows so many are `evaluated`."""
+        tests: list[TestRows] = []
+        if (one := self.validation) is not None:
+            tests.append(TestRows("validation", one.facts.label, one.rows, LONGEST_VALIDATION))
+        if (one := self.held_out) is not None:
+            tests.append(TestRows("held_out", one.facts.label, one.rows, evaluated))
+        return look_for_leaks({one.facts.label: one.rows for one in self.train}, tests)
 
     def measured(self, base: Path) -> "CheckedFiles":
         """The same with tokens counted on a sample."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tunery.cli.local_data import CheckedFiles, checked_files
 from tunery.core.settings import ServerSettings
-from tunery.data.leaks import sentence
 from tunery.models.folder import ModelFolder, inspect_folder
 from tunery.schemas.recipe import RecipePreview
 from tunery.schemas.run import ResolvedSpec, RunSpec
@@ -27,7 +26,7 @@ def preview(spec: RunSpec, *, accept_bad_rows: bool) -> RecipePreview:
             general=files.general,
             validation=files.validation and files.validation.facts,
             minimum_rows=ServerSettings().minimum_rows,
-            leaks=files.leaks(),
+            leaks=files.leaks(spec.evaluate.max_rows),
         )
 
 
@@ -42,5 +41,5 @@ def resolve_files(spec: RunSpec, base: ModelFolder, files: CheckedFiles) -> Reso
         held_out=files.held_out and files.held_out.facts,
         general=files.general,
         minimum_rows=ServerSettings().minimum_rows,
-        leaks=sentence(files.leaks()),
+        leaks=files.leaks(spec.evaluate.max_rows),
     )

@@ -114,7 +114,7 @@ def _prepare(spec: RunSpec, folder: RunFolder, *, accept_bad_rows: bool) -> Reso
     with checked_files(spec, folder.data, accept_bad_rows=accept_bad_rows) as files:
         resolved = resolve_files(spec, base, files)
         files.lay_out(folder.data, resolved)
-    for line in resolved.notes:
+    for line in (*resolved.notes, *(one.message for one in resolved.leaks if one.message)):
         note(line)
     # Hashing reads all weights, so it comes after everything that can be refused.
     return resolved.model_copy(update={"base_model_hash": base.content_hash()})

@@ -41,7 +41,8 @@ def show_preview(found: RecipePreview) -> None:
     say(f"Rows needed: {found.minimum.minimum}. {found.minimum.arithmetic}.")
     if found.cost:
         say(cost(found.cost))
-    for line in found.notes:
+    leaks = [one.message for one in found.leaks.tests if one.message] if found.leaks else []
+    for line in (*found.notes, *leaks):
         note(line)
     for leak in found.leaks.rows[:_LEAKS_SHOWN] if found.leaks else []:
         note(

@@ -146,6 +146,11 @@ class AttemptFolder:
         """The scored rows, one a line."""
         write_bytes(self.rows, b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
+    def last_sign(self) -> int | None:
+        """When the engine last wrote something here, in microseconds; None where it never did."""
+        found = [path.stat().st_mtime_ns for path in (self.events, self.log, self.result) if path.exists()]
+        return max(found) // 1000 if found else None
+
     def reserve(self) -> None:
         """Hold some room on the disk, so that the last words can be written when it is full."""
         with self._reserve.open("wb") as file:

@@ -1,7 +1,7 @@
 """The compiled part, built from _rows.c where there is a C compiler; `native.py` stands in where there is none.
 
-Places are unsigned 32-bit numbers in the machine's order: of each row, where it starts and ends in `data`. All of it
-lets other threads run.
+Places are unsigned 32-bit numbers in the machine's order: of each row, where it starts and ends in `data`. What takes
+long lets other threads run.
 """
 
 from typing import Any

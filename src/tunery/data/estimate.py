@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tunery.data.leaks import LeakCheck
+from tunery.data.leaks import LeakCheck, Role
 from tunery.data.multi_turn import Length
 from tunery.data.questions import text_of
 from tunery.data.rows import characters, decode_row
@@ -33,6 +33,18 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class TestRows:
+    """Rows that a run is measured on: the first `most` of them."""
+
+    __test__ = False  # not a class of tests
+
+    role: Role
+    label: str
+    rows: Rows
+    most: int
+
+
+@dataclass(frozen=True)
 class Sampled:
     """What rows spread over the whole say of their tokens."""
 
@@ -55,14 +67,16 @@ def sample_tokens(rows: Rows, length: Length) -> Sampled:
     return Sampled(size / tokens if size and tokens else _USUAL, lengths, foreign / max(1, size))
 
 
-def look_for_leaks(train: Mapping[str, Rows], tests: Mapping[str, Rows]) -> LeakReport | None:
-    """Hold the first training rows of each dataset against the first test rows; both by label."""
+def look_for_leaks(train: Mapping[str, Rows], tests: Sequence[TestRows]) -> LeakReport | None:
+    """Hold the first training rows of each dataset, by label, against the first test rows."""
     if not tests:
         return None
     check = LeakCheck()
-    for label, rows in tests.items():
-        check.test(label, enumerate(rows.pick(range(min(len(rows), LONGEST_VALIDATION)))))
-        if len(rows) > LONGEST_VALIDATION:
+    for one in tests:
+        count = min(len(one.rows), one.most)
+        looked_at = min(count, LONGEST_VALIDATION)
+        check.test(one.role, one.label, enumerate(one.rows.pick(range(looked_at))))
+        if count > looked_at:
             check.stop()
     each = LOOKED_AT // len(train)
     for label, rows in train.items():

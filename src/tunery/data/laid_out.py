@@ -209,13 +209,19 @@ def _note_tests(
 ) -> None:
     spec = resolved.spec
     for one, numbers in zip(taken, chosen.validation, strict=False):
-        leaks.test(one.label, zip(numbers, one.rows.pick(numbers), strict=True))
+        leaks.test("validation", one.label, zip(numbers, one.rows.pick(numbers), strict=True))
     if sources.validation is not None and spec.data.validation is not None:
         numbers = chosen.named_validation
-        leaks.test(spec.data.validation.label, zip(numbers, sources.validation.pick(numbers), strict=True))
+        leaks.test(
+            "validation",
+            spec.data.validation.label,
+            zip(numbers, sources.validation.pick(numbers), strict=True),
+        )
     if sources.held_out is not None and spec.evaluate.dataset is not None:
         numbers = range(min(len(sources.held_out), spec.evaluate.max_rows))
-        leaks.test(spec.evaluate.dataset.label, zip(numbers, sources.held_out.pick(numbers), strict=True))
+        leaks.test(
+            "held_out", spec.evaluate.dataset.label, zip(numbers, sources.held_out.pick(numbers), strict=True)
+        )
 
 
 def _compared(taken: Sequence[_Taken], chosen: Selection, leaks: LeakCheck) -> Iterator[bytes]:

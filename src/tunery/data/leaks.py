@@ -5,10 +5,13 @@ Holds the test rows, which are few; training rows pass by in any number. A leak 
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Literal
 
 from tunery.data.questions import bands, digest, likeness, pieces, plain, question_of, sketch
 from tunery.data.rows import Row, decode_row
-from tunery.schemas.recipe import Leak, LeakReport
+from tunery.schemas.recipe import Leak, LeakCount, LeakReport
+
+Role = Literal["validation", "held_out"]
 
 NEAR = 0.8
 SHOWN = 20
@@ -58,7 +61,8 @@ class LeakCheck:
 
     def __init__(self) -> None:
         self._asked = TestQuestions()
-        self._places: list[tuple[str, int]] = []
+        self._places: list[tuple[int, int]] = []
+        self._tests: list[LeakCount] = []
         self._found: dict[int, Leak] = {}
         self._train_rows = 0
         self._complete = True
@@ -67,11 +71,14 @@ class LeakCheck:
     def has_tests(self) -> bool:
         return bool(self._places)
 
-    def test(self, dataset: str, lines: Iterable[tuple[int, bytes]]) -> None:
+    def test(self, role: Role, dataset: str, lines: Iterable[tuple[int, bytes]]) -> None:
         """Note test rows with their numbers."""
+        before = len(self._places)
         for number, line in lines:
-            self._places.append((dataset, number))
+            self._places.append((len(self._tests), number))
             self._asked.add(question_of(decode_row(line)))
+        if rows := len(self._places) - before:
+            self._tests.append(LeakCount(dataset=dataset, role=role, rows=rows))
 
     def train(self, dataset: str, number: int, row: Row) -> None:
         """Compare a training row."""
@@ -85,7 +92,7 @@ class LeakCheck:
                     likeness=alike,
                     train=dataset,
                     train_row=number,
-                    test=test,
+                    test=self._tests[test].dataset,
                     test_row=test_row,
                     excerpt=self._asked.texts[at][:_EXCERPT],
                 )
@@ -98,6 +105,10 @@ class LeakCheck:
         """What was found; None where nothing is tested on."""
         if not self.has_tests:
             return None
+        for place, one in enumerate(self._tests):
+            kinds = [leak.kind for at, leak in self._found.items() if self._places[at][0] == place]
+            one.exact, one.near = kinds.count("exact"), kinds.count("near")
+            one.message = _sentence(one, None if self._complete else self._train_rows)
         rows = [self._found[at] for at in sorted(self._found)]
         rows.sort(key=lambda leak: leak.kind)
         return LeakReport(
@@ -106,17 +117,23 @@ class LeakCheck:
             train_rows=self._train_rows,
             test_rows=len(self._places),
             complete=self._complete,
+            tests=self._tests,
             rows=rows[:SHOWN],
         )
 
 
-def sentence(report: LeakReport | None) -> str | None:
-    """What a person should know of it; None where there is nothing to tell."""
-    if report is None or not report.exact + report.near:
+def messages(report: LeakReport | None) -> list[str]:
+    """What a person should know of it, a sentence for each test set; none where there is nothing to tell."""
+    return [one.message for one in (report.tests if report else []) if one.message]
+
+
+def _sentence(count: LeakCount, looked_at: int | None) -> str | None:
+    if not count.exact + count.near:
         return None
-    kinds = ((report.exact, "ask what a training row asks"), (report.near, "ask nearly that"))
-    said = " and ".join(f"{count:,} {what}" for count, what in kinds if count)
-    looked = "" if report.complete else f" ({report.train_rows:,} training rows were looked at)"
+    role = "held-out" if count.role == "held_out" else "validation"
+    alike = f", {count.near:,} of them with slightly different wording" if count.near else ""
+    looked = "" if looked_at is None else f" (checked against {looked_at:,} training rows)"
     return (
-        f"Of {report.test_rows:,} test rows, {said}{looked}: scores on them say how well the model remembers."
+        f"{count.exact + count.near:,} of {count.rows:,} {role} rows of {count.dataset} are also in the training "
+        f"data{alike}{looked}. Scores on these rows measure memorisation."
     )

@@ -15,13 +15,23 @@ Role = Literal["system", "user", "assistant", "tool"]
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 
 
-class TextPart(msgspec.Struct, tag="text", tag_field="type", frozen=True, gc=False):
+class _Part(msgspec.Struct, tag_field="type", frozen=True, gc=False):
+    """What all parts of a turn have in common."""
+
+
+class _Row(
+    msgspec.Struct, tag_field="kind", frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
+    """What all rows have in common."""
+
+
+class TextPart(_Part, tag="text", frozen=True):
     """Words."""
 
     text: str
 
 
-class ImagePart(msgspec.Struct, tag="image", tag_field="type", frozen=True, gc=False):
+class ImagePart(_Part, tag="image", frozen=True):
     """A picture; its bytes are a blob of the version. Width and height are those of the upright picture."""
 
     digest: str
@@ -31,7 +41,7 @@ class ImagePart(msgspec.Struct, tag="image", tag_field="type", frozen=True, gc=F
     height: int
 
 
-class NamedImage(msgspec.Struct, tag="named_image", tag_field="type", frozen=True, gc=False):
+class NamedImage(_Part, tag="named_image", frozen=True):
     """A picture as a record names it. What a format writes; the check puts the ImagePart in its place."""
 
     name: str
@@ -59,15 +69,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
         return cls(role, (TextPart(text),))
 
 
-class Conversation(
-    msgspec.Struct,
-    tag="conversation",
-    tag_field="kind",
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    gc=False,
-):
+class Conversation(_Row, tag="conversation", frozen=True):
     """Turns in order; holds at least one assistant turn."""
 
     messages: tuple[Message, ...]
@@ -75,15 +77,7 @@ class Conversation(
     """JSON list of the tools the chat template is to be told of; empty = none."""
 
 
-class Preference(
-    msgspec.Struct,
-    tag="preference",
-    tag_field="kind",
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    gc=False,
-):
+class Preference(_Row, tag="preference", frozen=True):
     """Turns up to a question, and answers to it from the best to the worst; two or more."""
 
     messages: tuple[Message, ...]
@@ -101,15 +95,7 @@ class Preference(
         return self.answers[-1]
 
 
-class Labelled(
-    msgspec.Struct,
-    tag="labelled",
-    tag_field="kind",
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    gc=False,
-):
+class Labelled(_Row, tag="labelled", frozen=True):
     """A conversation that ends with an answer, and whether that answer is wanted."""
 
     messages: tuple[Message, ...]
@@ -117,15 +103,13 @@ class Labelled(
     tools: str = ""
 
 
-class Text(msgspec.Struct, tag="text", tag_field="kind", frozen=True, forbid_unknown_fields=True, gc=False):
+class Text(_Row, tag="text", frozen=True):
     """Plain text."""
 
     text: str
 
 
-class Captioned(
-    msgspec.Struct, tag="captioned", tag_field="kind", frozen=True, forbid_unknown_fields=True, gc=False
-):
+class Captioned(_Row, tag="captioned", frozen=True):
     """A picture and the words for it."""
 
     image: ImagePart | NamedImage

@@ -25,8 +25,9 @@ from tunery.data.table import looks_like_table, read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 512 << 10
-"""So much is read at once: what is done with it next still lies in the processor's cache."""
+CHUNK = 1 << 20
+"""So much is read at once: as little as threads can hand to each other without losing time, so that it stays in the
+processor's cache."""
 MAX_RATIO = 100
 """Unpacked bytes for each packed one; text as people write it stays below 10."""
 GRACE_BYTES = 32 << 20

@@ -36,5 +36,7 @@ class Events:
         self.write("metric", values=values)
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """How far a stage is."""
+        """How far a stage is; the log hears of its begin, each tenth and its end."""
+        if done in (0, total) or done * 10 // total > (done - 1) * 10 // total:
+            LOG.info("%s: row %d of %d", stage, done, total)
         self.write("progress", stage=stage, done=done, total=total)

@@ -15,6 +15,7 @@ from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
+from tunery.engine.quantised import quantisation
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, is_adapter
 from tunery.schemas.settings import TrainingSettings
@@ -151,7 +152,9 @@ class Policy(Likelihood):
         goes_on = self.adapter and start is not None and is_adapter(start)
         if self.adapter:
             below = base.path if start is None or goes_on else start
-            model = weights.load_model(below, self.dtype, family, scored=scored)
+            model = weights.load_model(
+                below, self.dtype, family, scored=scored, quantisation=quantisation(settings, self.dtype)
+            )
             self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
         elif resume is not None:
             model = weights.load_model(resume, torch.float32, family, scored=scored)
@@ -182,6 +185,9 @@ class Policy(Likelihood):
     @property
     def parameters(self) -> int:
         """Weights in all, adapters included."""
+        if self.adapter:
+            # Several weights of a quantised base lie in one element.
+            return self._base.parameters + self.trainable
         return sum(p.numel() for p in self._module.parameters())
 
     @property

@@ -19,6 +19,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    BitsAndBytesConfig,
     PreTrainedModel,
 )
 from transformers.pytorch_utils import Conv1D
@@ -40,9 +41,15 @@ logging.getLogger("torchao").setLevel(logging.ERROR)
 
 
 def load_model(
-    folder: Path, dtype: torch.dtype, family: Family, *, generate: bool = False, scored: bool = False
+    folder: Path,
+    dtype: torch.dtype,
+    family: Family,
+    *,
+    generate: bool = False,
+    scored: bool = False,
+    quantisation: BitsAndBytesConfig | None = None,
 ) -> PreTrainedModel:
-    """A language model from a local folder, in evaluation mode.
+    """A language model from a local folder, in evaluation mode; perhaps with its matrices in fewer bits.
 
     `generate` chooses an attention that knows caches and padding over the one for training. `scored` puts a head in
     the place of the output layer that gives one number; it is new where the folder has none.
@@ -63,6 +70,7 @@ def load_model(
         folder,
         config=config,
         dtype=dtype,
+        quantization_config=quantisation,
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
@@ -105,6 +113,7 @@ def add_adapter(
         use_rslora=settings.lora_rslora,
         use_dora=settings.lora_dora,
         target_modules=usual if chosen == "all-linear" else chosen,
+        target_parameters=list(family.EXPERTS) if settings.lora_experts else None,
         # GPT-2 keeps its matrices the other way round.
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
         # With a head that gives scores goes its training: PEFT trains and stores the whole of it.

@@ -100,7 +100,7 @@ def drive(work: Work, stage: str, launcher_name: str, lay_out: LayOut) -> Ended:
         saved = result is not None and result["status"] == "paused" and wish.want != "pause"
         if result is not None and not saved:
             return Ended(result, folder, number)
-        _end_without_result(work, number, _outcome(work, wish, saved=saved), folder)
+        _end_without_result(work, stage, number, _outcome(work, wish, saved=saved), folder)
         _leave_off(wish)
         if work.closing.is_set():
             raise Interrupted
@@ -130,8 +130,40 @@ def end_attempt(connection: Connection, work: Work, number: int, outcome: str, f
     connection.execute(
         update(attempt)
         .where(attempt.c.task_id == work.claim.task, attempt.c.number == number)
-        .values(ended=now_us(), outcome=outcome)
+        .values(ended=folder.last_sign() or now_us(), outcome=outcome)
     )
+
+
+def _tell_of_a_gap(connection: Connection, work: Work, stage: str, number: int) -> None:
+    """Nobody worked on the stage between the last attempt and the one that begins."""
+    claim = work.claim
+    assert claim.run is not None
+    last = connection.execute(
+        select(attempt.c.ended, attempt.c.outcome)
+        .where(attempt.c.task_id == claim.task)
+        .order_by(attempt.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None or last.ended is None or last.outcome == GAVE_WAY:
+        return  # a run that gave way is told of, and its stage waited, where it came back
+    gap = max(0, now_us() - last.ended)
+    stages.add_idle(connection, claim.run, stage, gap)
+    step = _furthest(connection, claim.run) if stage == "train" else 0
+    where = f"continues from step {step}" if step else "starts again from the beginning"
+    says = f"{stages.NOUNS[stage]} {where}, {_span(gap)} after it was interrupted (attempt {number})."
+    stages.note(connection, claim.project, claim.run, says)
+
+
+def _furthest(connection: Connection, run_id: str) -> int:
+    """The step of the newest checkpoint."""
+    return connection.scalar(select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == run_id)) or 0
+
+
+def _span(microseconds: int) -> str:
+    seconds = round(microseconds / 1e6)
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 3600 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
@@ -150,6 +182,7 @@ def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple
         come_back(connection, claim)
         number = (connection.scalar(select(run.c.attempt).where(run.c.id == claim.run)) or 0) + 1
         folder = attempt_folder(work.settings.folder, claim.run, number, stage)
+        _tell_of_a_gap(connection, work, stage, number)
         connection.execute(update(run).where(run.c.id == claim.run).values(attempt=number))
         connection.execute(update(task).where(task.c.id == claim.task).values(attempts=task.c.attempts + 1))
         connection.execute(
@@ -239,32 +272,29 @@ def _leave(work: Work, launcher: Launcher, folder: AttemptFolder, number: int) -
     raise Fenced(work.claim.task)
 
 
-def _end_without_result(work: Work, number: int, outcome: str, folder: AttemptFolder) -> None:
-    """Close an attempt that brought no result, and count it if it gained no step."""
+def _end_without_result(work: Work, stage: str, number: int, outcome: str, folder: AttemptFolder) -> None:
+    """Close an attempt that brought no result at the time of its last sign, and count it if it gained no step."""
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
         end_attempt(connection, work, number, outcome, folder)
-        furthest = connection.scalar(
-            select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == claim.run)
-        )
+        furthest = _furthest(connection, claim.run)
         row = connection.execute(select(task.c.gained, task.c.fruitless).where(task.c.id == claim.task)).one()
-        gained = (furthest or 0) > row.gained
+        gained = furthest > row.gained
         fruitless = row.fruitless + 1 if outcome == "lost" and not gained else 0
         connection.execute(
             update(task)
             .where(task.c.id == claim.task)
-            .values(gained=max(furthest or 0, row.gained), fruitless=fruitless)
+            .values(gained=max(furthest, row.gained), fruitless=fruitless)
         )
         if outcome in ("interrupted", "lost"):
-            says = "was asked to end" if outcome == "interrupted" else "vanished"
-            stages.note(
-                connection,
-                claim.project,
-                claim.run,
-                f"The engine of attempt {number} {says}; going on from step {furthest or 0}.",
-                "warning",
-            )
+            why = "its process ended unexpectedly"
+            if work.closing.is_set():
+                why = "the server was shut down"
+            elif outcome == "interrupted":
+                why = "its process was told to stop"
+            says = f"{stages.NOUNS[stage]} was interrupted: {why}."
+            stages.note(connection, claim.project, claim.run, says, "warning")
     if fruitless >= work.settings.max_fruitless_attempts:
         raise Problem("engine_crashed", detail=_last_words(folder), tries=fruitless)
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from tunery.core.attempt import run_data_folder, run_folder
 from tunery.data import general
 from tunery.data.laid_out import Earlier, Sources, lay_out_held_out, lay_out_training, read_report
-from tunery.data.leaks import sentence
+from tunery.data.leaks import messages
 from tunery.data.replay import Rows
 from tunery.data.store import VersionReader
 from tunery.db.engine import reading
@@ -70,14 +70,13 @@ def _in_words(report: RecipeReport) -> list[str]:
     """What the rows came to, for the run's log."""
     rows = report.rows
     aside = (
-        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them returned to training."
+        f" {rows.set_aside:,} rows were set aside for validation; {rows.returned:,} of them went back to training."
         if rows.returned
         else ""
     )
     joined = f" {rows.joined:,} rows were joined to others." if rows.joined else ""
-    leaks = sentence(report.leaks)
     counts = f"{rows.train:,} training rows, {rows.validation:,} validation rows.{aside}{joined}"
-    return [counts, *([leaks] if leaks else [])]
+    return [counts, *messages(report.leaks)]
 
 
 def started_from(work: Work, run: str, resolved: ResolvedSpec) -> str | None:

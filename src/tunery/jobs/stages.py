@@ -17,6 +17,19 @@ from tunery.schemas.run import RunSpec, RunState, Stage, StageState
 ORDER = ("prepare", "train", "evaluate", "publish")
 """Prepare and train are one task: the rows are laid out where the engine will read them."""
 
+NOUNS = {"prepare": "Preparation", "train": "Training", "evaluate": "The evaluation", "publish": "Publishing"}
+"""What a stage is called in a sentence."""
+
+SAYS: dict[RunState, str] = {
+    "queued": "The run is queued.",
+    "running": "The run is running.",
+    "paused": "The run is paused.",
+    "succeeded": "The run succeeded.",
+    "stopped": "The run was stopped, and its model was kept.",
+    "failed": "The run failed.",
+    "cancelled": "The run was cancelled.",
+}
+"""What is noted when a run comes into a state."""
 
 _ON_ENGINES = frozenset({"train", "evaluate"})
 _PAUSES = frozenset({"disk_full"})
@@ -43,12 +56,20 @@ def mark(
             one.error = error
             one.doing, one.done, one.total = None, 0, 0
             if state == "running":
+                one.idle += 0 if one.ended is None else now_us() - one.ended
                 one.started, one.ended = one.started or now_us(), None
-            elif state in ("succeeded", "failed"):
+            elif one.started is not None or state in ("succeeded", "failed"):
                 one.ended = now_us()
-    connection.execute(
-        update(run).where(run.c.id == run_id).values(stages=[one.model_dump() for one in stages])
-    )
+    _store(connection, run_id, stages)
+
+
+def add_idle(connection: Connection, run_id: str, stage: str, microseconds: int) -> None:
+    """Nobody worked on a stage for so long."""
+    stages = _stages(connection, run_id)
+    for one in stages:
+        if one.name == stage:
+            one.idle += microseconds
+    _store(connection, run_id, stages)
 
 
 def leave_off(connection: Connection, run_id: str, state: StageState) -> None:
@@ -79,7 +100,7 @@ def end(
     """Move a run to where it stops, and say so among its events."""
     if not move_run(connection, run_id, state, reason=reason):
         return
-    says = f"The run is {state}." if reason is None else f"The run is {state}: {reason['message']}"
+    says = SAYS[state] if reason is None else f"{SAYS[state].removesuffix('.')}: {reason['message']}"
     level = "error" if state == "failed" else "info" if reason is None else "warning"
     note(connection, project, run_id, says, level)
 
@@ -116,3 +137,9 @@ def fail(connection: Connection, project: str, run_id: str, stage: str, problem:
 def _stages(connection: Connection, run_id: str) -> list[Stage]:
     stored = connection.scalar(select(run.c.stages).where(run.c.id == run_id)) or []
     return [Stage.model_validate(one) for one in stored]
+
+
+def _store(connection: Connection, run_id: str, stages: list[Stage]) -> None:
+    connection.execute(
+        update(run).where(run.c.id == run_id).values(stages=[one.model_dump() for one in stages])
+    )

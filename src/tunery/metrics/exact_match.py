@@ -6,6 +6,7 @@ API_VERSION = 1
 TITLE = "Exact match"
 HELP = "Share of rows answered exactly as expected. Runs of white space count as one space."
 HIGHER_IS_BETTER = True
+SHARE = True
 NEEDS: Need = "generated"
 
 

@@ -6,6 +6,7 @@ API_VERSION = 1
 TITLE = "Loss"
 HELP = "Mean negative log-likelihood per token of the expected answer, in nats; 0 = certain of it."
 HIGHER_IS_BETTER = False
+SHARE = False
 NEEDS: Need = "nll"
 
 

@@ -32,6 +32,8 @@ class Metric(Protocol):
     TITLE: str
     HELP: str
     HIGHER_IS_BETTER: bool
+    SHARE: bool
+    """A row scores 0 or 1, so the mean is a share of the rows: it is shown in per cent."""
     NEEDS: Need
     """What it looks at: a row without a worse answer has no preference, and a reward model has nothing else."""
 

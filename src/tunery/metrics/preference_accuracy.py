@@ -9,6 +9,7 @@ HELP = (
     "of a reward model. 50 % is guessing."
 )
 HIGHER_IS_BETTER = True
+SHARE = True
 NEEDS: Need = "preference"
 
 

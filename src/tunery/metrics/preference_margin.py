@@ -9,6 +9,7 @@ HELP = (
     "Below 0 it prefers the worse."
 )
 HIGHER_IS_BETTER = True
+SHARE = False
 NEEDS: Need = "preference"
 
 

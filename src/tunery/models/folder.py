@@ -144,6 +144,16 @@ def layout_note(family: Family, *, packing: bool) -> str | None:
     return f"{note} packing only decides which rows make up a step." if packing else note
 
 
+def quantisation_note(family: Family) -> str | None:
+    """What to tell of a family that loses little weight by fewer bits."""
+    if not family.EXPERTS:
+        return None
+    return (
+        f"Of {family.TITLE} models only the matrices outside the experts are kept in fewer bits; the experts, most of "
+        "the model, stay as they are."
+    )
+
+
 def sequence_limit(wanted: int, limit: int | None) -> tuple[int, str | None]:
     """The sequence length to use for the setting max_sequence_length, and a note where that isn't what was asked.
 

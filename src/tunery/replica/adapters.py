@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tunery.core.errors import Problem
 from tunery.replica.decoder import Decoder
-from tunery.replica.model import ServedModel
+from tunery.replica.model import ServedModel, adapts_experts
 
 MAX_LOADED = 32
 """Above so many, the one unused for longest is unloaded."""
@@ -69,7 +69,10 @@ class Adapters:
                     raise Problem("name_taken", noun="adapter", name=name)
                 return
             await self._make_room()
-            await asyncio.wrap_future(self._decoder.call(lambda: self._model.load_adapter(name, path)))
+            loading = self._decoder.call(
+                lambda: self._model.load_adapter(name, path), alone=adapts_experts(path)
+            )
+            await asyncio.wrap_future(loading)
             self._entries[name] = _Entry(path)
 
     async def unload(self, name: str) -> None:

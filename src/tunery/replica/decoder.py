@@ -41,6 +41,8 @@ class Decoder:
         self._max_waiting = max_waiting
         self._waiting: deque[Answer] = deque()
         self._calls: deque[Callable[[], None]] = deque()
+        self._calls_alone: deque[Callable[[], None]] = deque()
+        """They wait for the batch to be empty; no answer begins before them."""
         self._changed = threading.Condition()
         self._closed = False
         self._batch = self._new_batch()
@@ -56,8 +58,8 @@ class Decoder:
             self._waiting.append(answer)
             self._changed.notify()
 
-    def call(self, work: Callable[[], T]) -> Future[T]:
-        """Run `work` on the model's thread between two tokens."""
+    def call(self, work: Callable[[], T], *, alone: bool = False) -> Future[T]:
+        """Run `work` on the model's thread between two tokens; `alone`: while no answer is being generated."""
         future: Future[T] = Future()
 
         def settle() -> None:
@@ -67,7 +69,7 @@ class Decoder:
                 future.set_exception(error)
 
         with self._changed:
-            self._calls.append(settle)
+            (self._calls_alone if alone else self._calls).append(settle)
             self._changed.notify()
         return future
 
@@ -94,14 +96,17 @@ class Decoder:
                 call()
             try:
                 self._batch.drop_cancelled()
-                self._admit()
+                if self._calls_alone and not self._batch.answers:
+                    self._calls_alone.popleft()()
+                if not self._calls_alone:
+                    self._admit()
                 self._batch.step()
             except Exception as error:
                 _log.exception("a decoding step failed")
                 self._give_up(error)
 
     def _has_work(self) -> bool:
-        return bool(self._closed or self._calls or self._waiting or self._batch.answers)
+        return bool(self._closed or self._calls or self._calls_alone or self._waiting or self._batch.answers)
 
     def _admit(self) -> None:
         while len(self._batch.answers) < self._max_batch:

@@ -34,6 +34,8 @@ class ServedModel:
         """PEFT's name of each adapter: PyTorch allows no dots in names."""
         self._alone: set[str] = set()
         """Adapters that PEFT can't mix with others in a batch."""
+        self._experts: set[str] = set()
+        """Adapters of experts: while there is one, PEFT mixes none at all."""
         self._loaded = 0
         self._composed: frozenset[str | None] | None = None
         self._takes = frozenset(inspect.signature(model.forward).parameters)
@@ -68,18 +70,21 @@ class ServedModel:
         self._inner[name] = inner
         if config.use_dora:
             self._alone.add(name)
+        if config.target_parameters:
+            self._experts.add(name)
 
     def unload_adapter(self, name: str) -> None:
         """Forget an adapter; no row may use it any more."""
         assert self._peft is not None
         self._drop(self._peft, self._inner.pop(name))
         self._alone.discard(name)
+        self._experts.discard(name)
         self._composed = None
 
     def mixes(self, adapters: Iterable[str | None]) -> bool:
         """Whether rows that use these adapters can share a batch."""
         used = set(adapters)
-        return len(used) == 1 or not used & self._alone
+        return len(used) == 1 or not (self._experts or used & self._alone)
 
     def _drop(self, tuned: PeftModel, inner: str) -> None:
         # PEFT chooses another active adapter by itself, but warns of it.
@@ -144,6 +149,11 @@ def _cache_tokens(config: Any, dtype: torch.dtype) -> int:
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token_bytes = 2 * config.num_hidden_layers * heads * size * dtype.itemsize
     return int(psutil.virtual_memory().available * _CACHE_SHARE / token_bytes)
+
+
+def adapts_experts(path: Path) -> bool:
+    """Whether an adapter changes how rows of any adapters can be batched. Raises Problem `adapter_unusable`."""
+    return bool(_adapter_config(path).target_parameters)
 
 
 def _adapter_config(path: Path) -> LoraConfig:

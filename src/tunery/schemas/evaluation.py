@@ -4,6 +4,7 @@ from typing import Any
 
 from tunery.schemas.base import Microseconds, Schema
 from tunery.schemas.engine import EvaluatedRow, Score
+from tunery.schemas.recipe import LeakCount
 from tunery.schemas.run import RunState
 
 
@@ -16,6 +17,8 @@ class Evaluation(Schema):
     metrics: list[str]
     state: RunState
     rows: int
+    leaks: LeakCount | None = None
+    """How many of them also appear in the training data; none = not known."""
     base: dict[str, Score]
     tuned: dict[str, Score]
     error: dict[str, Any] | None

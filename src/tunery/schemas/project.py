@@ -54,6 +54,10 @@ class ExtensionInfo(Schema):
     """Row kinds or formats it takes."""
     needs: list[str] = []
     """What a method asks of the engine, or a metric of a row: reference, score, preference …"""
+    higher_is_better: bool | None = None
+    """Of a metric."""
+    share: bool | None = None
+    """Of a metric: whether its mean is a share of the rows, shown in per cent."""
     recommended: dict[str, dict[str, Any]] = {}
     """Recommended settings by finetuning type."""
 

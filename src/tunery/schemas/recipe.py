@@ -70,6 +70,20 @@ class Leak(Schema):
     """How the question begins."""
 
 
+class LeakCount(Schema):
+    """How many rows of one test set also appear in the training data."""
+
+    dataset: str
+    role: Literal["validation", "held_out"]
+    rows: int
+    exact: int = 0
+    """Its rows whose question is also a training row's."""
+    near: int = 0
+    """Its rows whose question is almost a training row's."""
+    message: str | None = None
+    """The same in a sentence; none = it has no such rows."""
+
+
 class LeakReport(Schema):
     """Test rows that also appear in the training data."""
 
@@ -82,6 +96,8 @@ class LeakReport(Schema):
     test_rows: int
     complete: bool = True
     """All were."""
+    tests: list[LeakCount] = Field(default_factory=list)
+    """The same for each test set."""
     rows: list[Leak] = Field(default_factory=list)
     """The first of them."""
 

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from tunery.schemas.base import Microseconds, Name, Schema
 from tunery.schemas.continuing import Continued, ContinueSpec
 from tunery.schemas.cost import Cost
+from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
 
@@ -283,6 +284,8 @@ class ResolvedSpec(Schema):
     """What it will come to."""
     notes: list[str] = []
     """What the user should know: values lowered, rows left out …"""
+    leaks: list[LeakCount] = []
+    """Test sets with rows that also appear in the training data, as far as a quick look can tell."""
 
     @property
     def began_with(self) -> list[str]:
@@ -307,6 +310,8 @@ class Stage(Schema):
     state: StageState
     started: Microseconds | None = None
     ended: Microseconds | None = None
+    idle: int = 0
+    """Microseconds since `started` in which nothing worked on it: the run was paused, or the server was down."""
     error: dict[str, Any] | None = None
     doing: str | None = None
     """What it is doing, in words; for an evaluation: which model answers or is scored."""
@@ -455,10 +460,19 @@ class MetricSeries(Schema):
     times: list[int]
 
 
+class LogPart(Schema):
+    """The log of one attempt."""
+
+    attempt: int
+    stage: Literal["train", "evaluate"]
+
+
 class RunLog(Schema):
-    """A part of what the engine of the newest attempt printed."""
+    """A part of what the engine of one attempt printed."""
 
     text: str
     offset: int
-    """Byte to go on from."""
+    """Byte to continue from."""
     attempt: int
+    logs: list[LogPart] = []
+    """All attempts that printed something, oldest first."""

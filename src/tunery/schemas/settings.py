@@ -195,6 +195,20 @@ class TrainingSettings(Schema):
         ge=0,
     )
     seed: int = setting(42, "Random seed for row order, dropout and new weights.", ge=0)
+    int8_quantization: bool = setting(
+        False,
+        "Keep the base model in 8 bits while the adapter trains: about half the memory of 16 bits, slower steps. The "
+        "adapter is evaluated and served on the base as it is.",
+        group="lora",
+        only_with={"finetuning_type": "lora", "nf4_quantization": False},
+    )
+    nf4_quantization: bool = setting(
+        False,
+        "Keep the base model in 4 bits while the adapter trains (QLoRA): about a quarter of the memory of 16 bits, "
+        "slower steps. The adapter is evaluated and served on the base as it is.",
+        group="lora",
+        only_with={"finetuning_type": "lora", "int8_quantization": False},
+    )
     lora_rank: int = setting(
         8, "Rank of the adapter's matrices.", ge=1, group="lora", only_with={"finetuning_type": "lora"}
     )
@@ -207,11 +221,11 @@ class TrainingSettings(Schema):
     )
     lora_dropout: float = setting(
         0.0,
-        "Dropout applied before the adapter.",
+        "Dropout applied before the adapter. Adapters of experts can't have any.",
         ge=0,
         lt=1,
         group="lora",
-        only_with={"finetuning_type": "lora"},
+        only_with={"finetuning_type": "lora", "lora_experts": False},
     )
     lora_rslora: bool = setting(
         False,
@@ -226,8 +240,20 @@ class TrainingSettings(Schema):
         group="lora",
         only_with={"finetuning_type": "lora"},
     )
+    lora_experts: bool = setting(
+        False,
+        "In a mixture-of-experts model, also adapt the experts. Off: only attention gets an adapter, which is small "
+        "and works in other servers. On: it learns more, but grows with the number of experts, doesn't share a "
+        "batch when served, and vLLM or llama.cpp may not load it.",
+        group="lora",
+        only_with={"finetuning_type": "lora", "lora_dora": False},
+    )
     lora_target_modules: list[str] | Literal["all-linear"] = setting(
-        "all-linear", "Which layers get an adapter.", group="lora", only_with={"finetuning_type": "lora"}
+        "all-linear",
+        "Which layers get an adapter: names of layers, or all-linear. In a mixture-of-experts model all-linear means "
+        "the attention; for the experts see lora_experts.",
+        group="lora",
+        only_with={"finetuning_type": "lora"},
     )
 
     @property
@@ -298,6 +324,10 @@ def check_settings(
     preset = {name: value for name, value in recommended.items() if name in fields}
     known = {name: value for name, value in given.items() if name in fields}
     settings, wrong = _validated(schema, {**preset, **known})
+    idle = [name for name in preset if name not in known and missing_for(fields[name], settings.model_dump())]
+    if idle:
+        preset = {name: value for name, value in preset.items() if name not in idle}
+        settings, wrong = _validated(schema, {**preset, **known})
     for name, error in wrong.items():
         problems.append(_invalid(name, error, fields, known, preset, method))
     sound = [name for name in known if name not in wrong and "" not in wrong]

@@ -5,10 +5,13 @@ from itertools import islice
 import orjson
 from sqlalchemy import select
 
+from tunery.core.attempt import run_data_folder
 from tunery.core.errors import Problem
+from tunery.data.laid_out import read_report
 from tunery.db.tables import evaluation
 from tunery.schemas.engine import EvaluatedRow, EvaluationResult
 from tunery.schemas.evaluation import Evaluation, EvaluationRowPage
+from tunery.schemas.recipe import LeakCount
 from tunery.services.context import Context
 
 
@@ -27,11 +30,19 @@ def get_evaluation(ctx: Context, id: str) -> Evaluation:
         metrics=row.metrics,
         state=row.state,
         rows=result.rows,
+        leaks=_leaks(ctx, row.run_id),
         base=result.base,
         tuned=result.tuned,
         error=row.error,
         created=row.created,
     )
+
+
+def _leaks(ctx: Context, run: str) -> LeakCount | None:
+    """What was counted when the run's rows were laid out."""
+    report = read_report(run_data_folder(ctx.folder, run))
+    tests = [] if report is None or report.leaks is None else report.leaks.tests
+    return next((one for one in tests if one.role == "held_out"), None)
 
 
 def read_rows(ctx: Context, id: str, offset: int = 0, limit: int = 20) -> EvaluationRowPage:

@@ -49,6 +49,13 @@ def cleaning_steps() -> list[ExtensionInfo]:
 def metrics() -> list[ExtensionInfo]:
     """Every metric."""
     return [
-        ExtensionInfo(name=name, title=metric.TITLE, help=metric.HELP, needs=[metric.NEEDS])
+        ExtensionInfo(
+            name=name,
+            title=metric.TITLE,
+            help=metric.HELP,
+            needs=[metric.NEEDS],
+            higher_is_better=metric.HIGHER_IS_BETTER,
+            share=metric.SHARE,
+        )
         for name, metric in METRICS.all()
     ]

@@ -23,6 +23,11 @@ def list_models(ctx: Context, limit: int = 20, after: str | None = None) -> Page
     return lists.page(ctx, model, select(model), lambda row: _model(ctx, row), limit=limit, after=after)
 
 
+def list_names(ctx: Context) -> list[str]:
+    """The names of all models."""
+    return list(ctx.conn.scalars(select(model.c.name).where(model.c.project_id == ctx.project)))
+
+
 def get_model(ctx: Context, name: str) -> Model:
     """By name or id. Raises Problem `not_found`."""
     return _model(ctx, _need(ctx, name))

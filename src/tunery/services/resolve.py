@@ -14,9 +14,9 @@ from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
-from tunery.models.folder import ModelFolder, layout_note, load_family, sequence_limit
+from tunery.models.folder import ModelFolder, layout_note, load_family, quantisation_note, sequence_limit
 from tunery.schemas.check import RowKind
-from tunery.schemas.recipe import MinimumRows
+from tunery.schemas.recipe import LeakReport, MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.schemas.settings import Origin, check_settings
 from tunery.services import recipe
@@ -36,7 +36,7 @@ def resolve(
     held_out: DataFacts | None,
     minimum_rows: int,
     general: DataFacts | None = None,
-    leaks: str | None = None,
+    leaks: LeakReport | None = None,
     begun: Begun = FROM_BASE,
 ) -> ResolvedSpec:
     """Fill in and check a spec. `general`: the corpus, where the spec mixes one in; `leaks`: what is known of test
@@ -63,7 +63,7 @@ def resolve(
     )
     values = checked.settings.model_dump()
     values["gradient_accumulation_steps"] = checked.settings.accumulation
-    wrong = [*checked.problems, *begun.refused(values, taken_over)]
+    wrong = [*checked.problems, *begun.refused(values, taken_over), *_expert_problems(given, base)]
     if not any(problem.where.setting == "validation_split_ratio" for problem in wrong):
         wrong += _useless_settings(given, values, validation)
     length, note = sequence_limit(checked.settings.max_sequence_length, base.limit)
@@ -90,14 +90,19 @@ def resolve(
     )
     others = (validation, held_out, general)
     everything = [*begun.replay.facts, *train, *(one for one in others if one is not None)]
-    notes = _notes(note if origins["max_sequence_length"] == "user" else None, train, held_out)
     counts = recipe.counts_of(parts, values, validation)
-    layout = layout_note(load_family(base), packing=values["packing"])
+    family = load_family(base)
+    layout = layout_note(family, packing=values["packing"])
+    quantised = values["int8_quantization"] or values["nf4_quantization"]
+    bits = quantisation_note(family) if quantised else None
     text = all(one.row_kind == "text" for one in train)
-    notes += recipe.notes_of(parts, counts, data.mix, values, text=text)
+    notes = recipe.notes_of(parts, counts, data.mix, values, text=text)
     notes += begun.notes(kind, held_out is not None)
     outlook = outlook_of(filled, values, counts, train, held_out)
     notes += advice_of(spec.method, values, origins, train, outlook)
+    notes += [one for one in (layout, bits) if one]
+    if note is not None and origins["max_sequence_length"] == "user":
+        notes.insert(0, note)
     return ResolvedSpec(
         spec=RunSpec.model_validate(filled.model_dump()),
         origins=origins,
@@ -109,18 +114,9 @@ def resolve(
         recipe_hash=recipe.recipe_hash(
             data, values, base, train=train, general=general, validation=validation, replay=begun.replay
         ),
-        notes=[*notes, *(one for one in (layout, leaks) if one)],
+        notes=notes,
+        leaks=[one for one in leaks.tests if one.message] if leaks else [],
     )
-
-
-def _notes(lowered: str | None, train: Sequence[DataFacts], held_out: DataFacts | None) -> list[str]:
-    notes = [lowered] if lowered else []
-    if held_out is not None and any(one.content_hash == held_out.content_hash for one in train):
-        notes.append(
-            f"The held-out rows {held_out.label} are training rows too: the scores will say how well the model "
-            "remembers, not how well it does on new rows."
-        )
-    return notes
 
 
 def as_written(resolved: ResolvedSpec) -> dict[str, Any]:
@@ -210,6 +206,16 @@ def _noting(wrong: list[Problem]) -> Iterator[None]:
         yield
     except Problem as problem:
         wrong.extend(problem.parts)
+
+
+def _expert_problems(given: dict[str, Any], base: ModelFolder) -> Iterator[Problem]:
+    """lora_experts where there are none."""
+    family = load_family(base)
+    if given.get("lora_experts") and not family.EXPERTS:
+        reason = f"Tunery knows of no experts in {family.TITLE} models"
+        yield Problem(
+            "setting_without_effect", where=Where(setting="lora_experts"), name="lora_experts", reason=reason
+        )
 
 
 def _useless_settings(

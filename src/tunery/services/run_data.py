@@ -8,7 +8,9 @@ from sqlalchemy import Row, select
 
 from tunery.core.errors import Problem
 from tunery.data import general
-from tunery.data.estimate import Rows, Sampled, look_for_leaks, sample_tokens
+from tunery.data.estimate import Rows, Sampled, TestRows, look_for_leaks, sample_tokens
+from tunery.data.leaks import Role
+from tunery.data.select import LONGEST_VALIDATION
 from tunery.data.store import VersionReader
 from tunery.db.tables import dataset, dataset_version
 from tunery.models.folder import ModelFolder
@@ -93,14 +95,23 @@ def measured(ctx: Context, found: RunData, base: ModelFolder, *, everything: boo
 
 def leaks_of(ctx: Context, found: RunData) -> LeakReport | None:
     """A quick look for test rows among the training rows."""
-    tests = [one for one in (found.validation, found.held_out) if one is not None]
+    tests: list[tuple[Role, DataFacts, int]] = []
+    if found.validation is not None:
+        tests.append(("validation", found.validation, LONGEST_VALIDATION))
+    if found.held_out is not None:
+        tests.append(("held_out", found.held_out, found.spec.evaluate.max_rows))
     if not tests:
         return None
-    key = tuple((one.label, one.content_hash) for one in [*found.train, *tests])
+    key = (
+        *((one.label, one.content_hash) for one in found.train),
+        *((role, one.label, one.content_hash, most) for role, one, most in tests),
+    )
     known = _LEAKS.get(key)
     if known is None:
         train = {one.label: rows_of(ctx, found, one) for one in found.train}
-        known = look_for_leaks(train, {one.label: rows_of(ctx, found, one) for one in tests})
+        known = look_for_leaks(
+            train, [TestRows(role, one.label, rows_of(ctx, found, one), most) for role, one, most in tests]
+        )
         if len(_LEAKS) >= _REMEMBERED:
             _LEAKS.clear()
         _LEAKS[key] = known
@@ -108,7 +119,7 @@ def leaks_of(ctx: Context, found: RunData) -> LeakReport | None:
 
 
 _REMEMBERED = 64
-_LEAKS: dict[tuple[tuple[str, str], ...], LeakReport | None] = {}
+_LEAKS: dict[tuple[tuple[Any, ...], ...], LeakReport | None] = {}
 _SAMPLED: dict[tuple[str, str], Sampled] = {}
 """Versions don't change, so what was found stays right; a form asks again at every key."""
 

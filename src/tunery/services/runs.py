@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from os import SEEK_END
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,6 @@ from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.ids import new_id
 from tunery.data.laid_out import read_report
-from tunery.data.leaks import sentence
 from tunery.db.curves import points_after, read_series
 from tunery.db.tables import (
     attempt,
@@ -33,12 +31,15 @@ from tunery.schemas.project import Page
 from tunery.schemas.recipe import LeakReport, RecipePreview, RecipeReport
 from tunery.schemas.run import (
     Checkpoint,
+    LogPart,
     MetricSeries,
     Progress,
     ResolvedSpec,
     Run,
     RunDetail,
+    RunLog,
     RunSpec,
+    RunState,
     Stage,
     TrainResult,
 )
@@ -115,7 +116,7 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     )
     if plan.start is not None:
         continuing.keep(ctx, plan.start, id)
-    stages.note(ctx.conn, ctx.project, id, f"{spec.name} #{number} is queued.")
+    stages.note(ctx.conn, ctx.project, id, stages.SAYS["queued"])
     stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
 
@@ -163,7 +164,7 @@ def ask(ctx: Context, id: str, verb: Verb) -> Run:
         _resume(ctx, row)
     elif row.state == "running":
         ctx.conn.execute(update(run).where(run.c.id == row.id).values(want=verb))
-        stages.note(ctx.conn, ctx.project, row.id, f"Asked to {verb}.")
+        stages.note(ctx.conn, ctx.project, row.id, f"{verb.capitalize()} requested.")
     else:
         _ask_idle(ctx, row, verb)
     return get_run(ctx, row.id)
@@ -223,27 +224,37 @@ def checkpoints(ctx: Context, id: str) -> list[Checkpoint]:
     ]
 
 
-def log(ctx: Context, id: str, offset: int = 0) -> dict[str, Any]:
-    """The log of the newest engine that wrote one, from a byte offset: {text, offset, attempt}."""
+def log(ctx: Context, id: str, offset: int = 0, attempt_number: int | None = None) -> RunLog:
+    """What an engine printed, from a byte offset: that of one attempt, or the newest that printed anything."""
     row = need_run(ctx, id)
     attempts = ctx.conn.execute(
-        select(attempt.c.folder, attempt.c.number)
+        select(attempt.c.folder, attempt.c.number, task.c.kind)
         .join(task, task.c.id == attempt.c.task_id)
         .where(task.c.run_id == row.id)
-        .order_by(attempt.c.number.desc())
+        .order_by(attempt.c.number)
     ).all()
-    for one in attempts:
-        with suppress(FileNotFoundError), AttemptFolder(Path(one.folder)).log.open("rb") as file:
-            if file.seek(0, SEEK_END) == 0:
-                continue  # it had nothing to say; an earlier engine did
+    files = {one.number: AttemptFolder(Path(one.folder)).log for one in attempts}
+    logs = [
+        LogPart(attempt=one.number, stage="evaluate" if one.kind == "evaluate" else "train")
+        for one in attempts
+        if _size(files[one.number])
+    ]
+    number = attempt_number or (logs[-1].attempt if logs else max(files, default=0))
+    text = b""
+    if number in files:
+        with suppress(FileNotFoundError), files[number].open("rb") as file:
             file.seek(offset)
             text = file.read(_LOG_BYTES)
-            return {
-                "text": text.decode("utf-8", errors="replace"),
-                "offset": offset + len(text),
-                "attempt": one.number,
-            }
-    return {"text": "", "offset": offset, "attempt": attempts[0].number if attempts else 0}
+    return RunLog(
+        text=text.decode("utf-8", errors="replace"), offset=offset + len(text), attempt=number, logs=logs
+    )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def ended(run_state: str) -> bool:
@@ -253,7 +264,7 @@ def ended(run_state: str) -> bool:
 
 def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     """A verb for a run that no engine works on."""
-    targets = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
+    targets: dict[str, RunState] = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
     if verb == "pause" and row.state == "paused":
         return
     if verb == "stop" and row.result is None and not _saved(ctx, row.id):
@@ -263,12 +274,12 @@ def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     )
     for id in list(waiting):
         move_task(ctx.conn, id, "cancelled")
-    if not move_run(ctx.conn, row.id, targets[verb]):  # pyright: ignore[reportArgumentType]
+    if not move_run(ctx.conn, row.id, targets[verb]):
         raise Problem(
             "not_in_state", noun="run", name=row.id, state=row.state, verb=verb, needed="queued or running"
         )
     stages.leave_off(ctx.conn, row.id, "waiting" if verb == "pause" else "skipped")
-    stages.note(ctx.conn, ctx.project, row.id, f"The run is {targets[verb]}.")
+    stages.note(ctx.conn, ctx.project, row.id, stages.SAYS[targets[verb]])
 
 
 def _saved(ctx: Context, run_id: str) -> bool:
@@ -346,7 +357,7 @@ def _filled(ctx: Context, plan: _Plan) -> tuple[ResolvedSpec, LeakReport | None]
         held_out=found.held_out,
         general=found.general,
         minimum_rows=ctx.settings.minimum_rows,
-        leaks=sentence(leaks),
+        leaks=leaks,
         begun=plan.begun,
     )
     return resolved, leaks

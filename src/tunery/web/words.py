@@ -1,13 +1,16 @@
-"""How numbers, sizes and moments are put into words. It knows nothing of pages."""
+"""How numbers, sizes, moments and scores are put into words. It knows nothing of pages."""
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
 from tunery.core.clock import now_us, to_datetime
+from tunery.schemas.run import Stage
 
 _PARTS = re.compile(r"[^-_.@:/,]*[-_.@:/,]+|[^-_.@:/,]+")
+_CODE = re.compile(r"`([^`]+)`")
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -39,12 +42,12 @@ def size(value: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Seconds as `under 1 s`, `42 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds is None:
         return "–"
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return f"{whole} s" if whole else "under 1 s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     if whole < 86400:
@@ -57,6 +60,19 @@ def between(started: int | None, ended: int | None) -> str:
     if started is None:
         return "–"
     return duration(((ended or now_us()) - started) / 1e6)
+
+
+def worked(stage: Stage) -> float:
+    """Seconds that were worked on a stage of a run: neither its pauses nor the server's count."""
+    if stage.started is None:
+        return 0.0
+    return max(0, (stage.ended or now_us()) - stage.started - stage.idle) / 1e6
+
+
+def worked_all(stages: Iterable[Stage]) -> float | None:
+    """The same of all stages; None before the first begins."""
+    begun = [worked(stage) for stage in stages if stage.started is not None]
+    return sum(begun) if begun else None
 
 
 def ago(moment: int) -> str:
@@ -97,6 +113,19 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
+def measured(value: float, *, share: bool) -> str:
+    """A score: a share of the rows in per cent, anything else with three significant digits."""
+    if share:
+        return f"{100 * value:.1f}".removesuffix(".0") + " %"
+    return f"{value:.3g}"
+
+
+def changed(value: float, *, share: bool) -> str:
+    """A difference of two scores, with its sign; of shares in percentage points."""
+    told = f"{100 * value:+.1f}".removesuffix(".0") + " points" if share else f"{value:+.3g}"
+    return told.replace("-", "−")
+
+
 def parameters(billions: float | None) -> str:
     """Billions of parameters as `7B` or `3.4M`."""
     return "–" if billions is None else short(billions * 1e9)
@@ -106,6 +135,12 @@ def model_address(name: str) -> str:
     """The page of a model version: `orders:2` has its place on the page of `orders`."""
     model, _, version = name.rpartition(":")
     return f"/models/{quote(model, safe='')}#v{version}"
+
+
+def dataset_address(label: str) -> str:
+    """The page of a dataset version: `orders@2`."""
+    name, _, version = label.rpartition("@")
+    return f"/datasets/{quote(name, safe='')}?version={version}"
 
 
 def breakable(text: object) -> Markup:
@@ -121,6 +156,14 @@ def marked(text: str, words: str) -> Markup:
     return Markup("").join(
         Markup("<mark>{}</mark>").format(part) if place % 2 else escape(part)
         for place, part in enumerate(parts)
+    )
+
+
+def coded(text: object) -> Markup:
+    """A sentence in which what stands between backticks is code."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(_CODE.split(str(text)))
     )
 
 

@@ -116,9 +116,16 @@ def diagnose_run(ctx: Reading, run: str) -> Diagnosis:
 
 
 @router.get("/{run}/log")
-def read_run_log(ctx: Reading, run: str, offset: Annotated[int, Query(ge=0, le=2**62)] = 0) -> RunLog:
-    """What the engine printed, from a byte offset of its newest attempt's log."""
-    return RunLog.model_validate(runs.log(ctx, run, offset))
+def read_run_log(
+    ctx: Reading,
+    run: str,
+    offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    attempt: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="None = the newest that printed anything.")
+    ] = None,
+) -> RunLog:
+    """What the engine of an attempt printed, from a byte offset."""
+    return runs.log(ctx, run, offset, attempt)
 
 
 @router.get("/{run}/checkpoints")

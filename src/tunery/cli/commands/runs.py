@@ -156,13 +156,16 @@ def spec(run: str) -> None:
 @command.command("logs")
 @click.argument("run")
 @click.option("--follow", is_flag=True, help="Keep following until the run ends.")
-def logs(run: str, follow: bool) -> None:
-    """The engine's log of the newest attempt."""
+@click.option(
+    "--attempt", type=click.IntRange(1), help="Which attempt; the newest that printed anything by default."
+)
+def logs(run: str, follow: bool, attempt: int | None) -> None:
+    """The engine's log of one attempt."""
     from tunery.cli.follow import follow_log
     from tunery.sdk.client import Client
 
     with Client() as client:
-        part = client.runs.log(run)
+        part = client.runs.log(run, attempt=attempt)
         if wants_json():
             answer(part, lambda: None)
             return
@@ -213,5 +216,5 @@ def _show_settings(resolved: Any) -> None:
         ["setting", "value", "from"],
         [(name, shown(settings.get(name)), _ORIGINS[origin]) for name, origin in resolved.origins.items()],
     )
-    for line in resolved.notes:
+    for line in (*resolved.notes, *(one.message for one in resolved.leaks if one.message)):
         say(f"Note: {line}")

@@ -39,7 +39,7 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
                     first[number] = seen[hash] + 1
         for number, row in enumerate(rows):
             yield (
-                Removed(f"repeats the {settings.same} of another row", first[number] - 1)
+                Removed(f"same {settings.same} as an earlier row", first[number] - 1)
                 if first[number]
                 else row
             )

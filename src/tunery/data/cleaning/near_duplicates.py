@@ -54,7 +54,7 @@ def clean(rows: Rows, settings: Settings, tools: Tools) -> Iterator[Verdict]:
         path.unlink()
         for number, row in enumerate(rows):
             yield (
-                Removed(f"almost repeats the {settings.same} of another row", like[number] - 1)
+                Removed(f"almost the same {settings.same} as an earlier row", like[number] - 1)
                 if like[number]
                 else row
             )

@@ -105,9 +105,10 @@ def diagnose(run: str) -> Call[Diagnosis]:
     return Call("GET", f"/api/v1/runs/{segment(run)}/diagnosis", _DIAGNOSIS)
 
 
-def log(run: str, *, offset: int = 0) -> Call[RunLog]:
-    """The engine's log from byte `offset`."""
-    return Call("GET", f"/api/v1/runs/{segment(run)}/log", _LOG, query={"offset": offset})
+def log(run: str, *, offset: int = 0, attempt: int | None = None) -> Call[RunLog]:
+    """The engine's log from byte `offset`: of an attempt, or of the newest that printed anything."""
+    query = {"offset": offset, "attempt": attempt}
+    return Call("GET", f"/api/v1/runs/{segment(run)}/log", _LOG, query=query)
 
 
 def checkpoints(run: str) -> Call[list[Checkpoint]]:

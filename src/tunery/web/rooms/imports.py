@@ -1,4 +1,4 @@
-"""After an import: do it again with other options, mend its bad rows; give up an upload."""
+"""After an import: do it again with other options, fix its bad rows; discard an upload."""
 
 from typing import Annotated, Any
 
@@ -77,7 +77,7 @@ def keep_fixes(
             raise Problem("row_still_bad", rule=bad.rule, fix=bad.fix)
         shown = datasets.get_version(ctx, found.id, version)
         values = report_values(ctx, found.id, version, offset, rule or None)
-    say = f"Row {row} can be used now. Import again when all is fixed."
+    say = f"Row {row} is valid now. Import again to use it."
     return visit.part("parts/import_report.html", say=say, dataset=found, shown=shown, **values)
 
 

@@ -10,7 +10,7 @@ from tunery.services.sessions import COOKIE, MAX_AGE_SECONDS
 from tunery.web.page import render, room
 
 router = room()
-_WRONG = "This token isn't known here, or it was revoked."
+_WRONG = "This token is unknown or was revoked."
 
 
 @router.get("/login")

@@ -6,7 +6,7 @@ from fastapi import Form
 from starlette.responses import Response
 
 from tunery.schemas.model import AddBaseModel
-from tunery.services import base_models, extensions, models, runs
+from tunery.services import base_models, evaluations, extensions, models, runs
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
 
@@ -55,5 +55,14 @@ def one(visit: Visitor, model: str) -> Response:
         versions = models.list_versions(ctx, model)
         came_from = {version.run: runs.get_run(ctx, version.run) for version in versions}
         metrics = {info.name: info for info in extensions.metrics()}
+        scored = [version.evaluation for version in versions if version.evaluation]
+        found_scores = {id: evaluations.get_evaluation(ctx, id) for id in scored}
     names = {id: f"{run.name} #{run.number}" for id, run in came_from.items()}
-    return visit.page("model.html", model=found, versions=versions, run_names=names, metrics=metrics)
+    return visit.page(
+        "model.html",
+        model=found,
+        versions=versions,
+        run_names=names,
+        metrics=metrics,
+        evaluations=found_scores,
+    )

@@ -57,6 +57,7 @@ def form(
             "bases": [entry for entry in base_models.list_base_models(ctx) if entry.available],
             "datasets": datasets.list_datasets(ctx, _MOST, None).data,
         }
+        names = models.list_names(ctx)
     methods = sorted(
         extensions.methods(), key=lambda info: info.name != RunSpec.model_fields["method"].default
     )
@@ -72,6 +73,7 @@ def form(
             "methods": {info.name: info.model_dump(mode="json") for info in methods},
             "groups": GROUPS,
             "characters": {one.name: one.latest.characters for one in values["datasets"] if one.latest},
+            "models": names,
             "rowKinds": {one.name: one.latest.row_kind for one in values["datasets"] if one.latest},
         },
         **values,
@@ -88,13 +90,13 @@ def _begin(
 ) -> tuple[dict[str, Any], str]:
     if clone is not None:
         run = runs.get_run(ctx, clone)
-        return as_written(run.resolved), f"New run like {run.name} #{run.number}"
+        return as_written(run.resolved), f"New run based on {run.name} #{run.number}"
     if pipeline is not None:
         kept = pipelines.get_pipeline(ctx, pipeline)
         written = kept.spec.model_dump(mode="json", exclude_unset=True, exclude={"trigger"})
-        return written, f"New run as in {kept.name}@{kept.version}"
+        return written, f"New run from {kept.name}@{kept.version}"
     if with_demo:
-        return _DEMO, "Try it: the sample and the starter model"
+        return _DEMO, "Try the sample with the starter model"
     spec: dict[str, Any] = {}
     if dataset is not None:
         spec["data"] = {"train": [{"dataset": dataset}]}

@@ -25,8 +25,8 @@ _EVENTS = 1000
 Tab = Literal["curves", "evaluation", "log", "events", "settings"]
 Verb = Literal["stop", "pause", "resume", "cancel"]
 _SAID: dict[Verb, str] = {
-    "stop": "Stopping. The model so far is kept.",
-    "pause": "Pausing after a checkpoint.",
+    "stop": "Stopping; the model so far is kept.",
+    "pause": "Pausing after saving a checkpoint.",
     "resume": "Resuming from the newest checkpoint.",
     "cancel": "Cancelling.",
 }
@@ -55,7 +55,7 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
         values["evaluation"] = evaluations.get_evaluation(ctx, found.evaluation) if found.evaluation else None
         if tab == "evaluation" and found.evaluation:
             values["rows"] = evaluations.read_rows(ctx, found.evaluation, offset, _ROWS)
-            values["better"] = {info.name: info for info in extensions.metrics()}
+            values["metrics"] = {info.name: info for info in extensions.metrics()}
         if tab in ("curves", "events"):
             values["happened"] = _happened(ctx, found.id)
         if tab == "curves":

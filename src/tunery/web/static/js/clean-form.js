@@ -1,7 +1,7 @@
 // The form that cleans a dataset: steps in order with fields made from their schemas, and the same as a recipe.
 import { api, toast } from "./console.js";
 import { yaml } from "./run-code.js";
-import { _, element } from "./texts.js";
+import { _, coded, element } from "./texts.js";
 
 const { dataset, others, steps, begun } = JSON.parse(document.getElementById("form-data").textContent);
 const $ = (id) => document.getElementById(id);
@@ -31,7 +31,7 @@ function add(name, settings = {}) {
   };
   const item = element("li", { class: "card", "data-step": name },
     element("div", { class: "card-head" }, element("h2", { id: `${id}-h`, tabindex: "-1" }, heading), element("div", { class: "row row-tight" },
-      button(_("Earlier"), "↑", () => move(item, -1)), button(_("Later"), "↓", () => move(item, 1)), button(_("Leave it out"), "×", () => remove(item)))),
+      button(_("Move up"), "↑", () => move(item, -1)), button(_("Move down"), "↓", () => move(item, 1)), button(_("Remove"), "×", () => remove(item)))),
     element("div", { class: "card-body fields" }, element("p", { class: "small muted full" }, help), ...fields, element("p", { class: "error full", hidden: true })));
   chosen.append(item);
   return item;
@@ -41,7 +41,7 @@ function field(id, key, schema, root, value) {
   const one = plain(schema, root);
   const kind = kindOf(one);
   const shared = { id, "data-key": key, "data-kind": kind, "aria-describedby": `${id}-help` };
-  const help = element("span", { class: "help", id: `${id}-help` }, schema.description ?? "");
+  const help = element("span", { class: "help", id: `${id}-help` }, ...coded(schema.description ?? ""));
   if (kind === "switch") {
     const box = element("input", { ...shared, type: "checkbox" });
     box.checked = Boolean(value);
@@ -119,11 +119,11 @@ function showProblem({ message, cure, where }) {
   const at = /^steps\.(\d+)/.exec(where?.field ?? "")?.[1];
   const error = chosen.children[at]?.querySelector(".error");
   if (error) {
-    error.textContent = message;
+    error.replaceChildren(...coded(message));
     error.hidden = false;
     error.closest("li").querySelector("h2").focus();
   }
-  $("clean-problem").replaceChildren(element("div", { class: "note bad" }, element("div", { class: "stack-2" }, element("p", {}, element("strong", {}, message)), element("p", {}, cure))));
+  $("clean-problem").replaceChildren(element("div", { class: "note bad" }, element("div", { class: "stack-2" }, element("p", {}, element("strong", {}, ...coded(message))), element("p", {}, ...coded(cure)))));
 }
 
 async function start() {
@@ -137,7 +137,7 @@ async function start() {
   } catch (error) {
     $("start").disabled = false;
     if (error.problem) showProblem(error.problem);
-    else toast(_("The server doesn't answer."), { more: _("Try again in a moment."), tone: "bad" });
+    else toast(_("The server isn't responding."), { more: _("Try again in a moment."), tone: "bad" });
   }
 }
 

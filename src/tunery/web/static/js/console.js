@@ -1,10 +1,10 @@
 // What every page has: toasts, dialogs, copying, moments that stay fresh, the banner while the server is away.
-import { _, element } from "./texts.js";
+import { _, coded, element } from "./texts.js";
 
 export function toast(text, { more = "", tone = "" } = {}) {
   const made = document.getElementById("toast-template").content.firstElementChild.cloneNode(true);
   if (tone) made.classList.add(tone);
-  made.querySelector("span").append(element("p", {}, text), ...(more ? [element("p", {}, more)] : []));
+  made.querySelector("span").append(element("p", {}, ...coded(text)), ...(more ? [element("p", {}, ...coded(more))] : []));
   const leave = () => made.remove();
   made.querySelector("button").addEventListener("click", leave);
   document.getElementById("toasts").append(made);
@@ -79,7 +79,20 @@ document.addEventListener("input", (event) => {
   for (const row of document.querySelectorAll(`${target} tbody tr`)) row.hidden = !row.textContent.toLowerCase().includes(wanted);
 });
 
-document.addEventListener("tunery:toast", (event) => toast(event.detail.text, event.detail));
+// What an open dialog's form was refused for stands in the dialog: behind it nobody would see it.
+function refusal(dialog, { text, more }) {
+  dialog.querySelector("[data-refusal]")?.remove();
+  const note = element("div", { class: "note bad", role: "alert", "data-refusal": "" }, element("div", { class: "stack-2" }, element("p", {}, element("strong", {}, ...coded(text))), element("p", {}, ...coded(more))));
+  dialog.querySelector(".d-body").append(note);
+  note.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("tunery:toast", (event) => {
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog && event.detail.tone === "bad") refusal(dialog, event.detail);
+  else toast(event.detail.text, event.detail);
+});
+document.addEventListener("close", (event) => event.target.querySelector?.("[data-refusal]")?.remove(), true);
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful && "closes" in event.detail.elt.dataset) event.detail.elt.closest("dialog").close();
 });

@@ -15,7 +15,7 @@ document.addEventListener("change", async (event) => {
     sessionStorage.setItem("tunery:fixed", JSON.stringify(found));
     location.reload();
   } catch (error) {
-    toast(error.problem?.message ?? _("This isn't a quarantine file."), { more: error.problem?.cure ?? _("Give the file of bad rows, with their text fixed."), tone: "bad" });
+    toast(error.problem?.message ?? _("This isn't a file of bad rows."), { more: error.problem?.cure ?? _("Upload the downloaded file of bad rows, with the text of the rows fixed."), tone: "bad" });
     input.value = "";
   }
 });
@@ -24,5 +24,5 @@ const said = sessionStorage.getItem("tunery:fixed");
 if (said) {
   sessionStorage.removeItem("tunery:fixed");
   const { kept, problems } = JSON.parse(said);
-  toast(_("%(n)s fixed rows can be used now.", { n: kept }), { more: problems.length ? _("%(n)s still can't.", { n: problems.length }) : "", tone: problems.length ? "" : "good" });
+  toast(_("%(n)s fixed rows are valid now.", { n: kept }), { more: problems.length ? _("%(n)s are still invalid.", { n: problems.length }) : "", tone: problems.length ? "" : "good" });
 }

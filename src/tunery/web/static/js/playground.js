@@ -48,7 +48,7 @@ class Side {
       });
       const seconds = (performance.now() - began) / 1000;
       this.speed.textContent = result.tokens ? _("%(n)s tokens · %(s)s s", { n: result.tokens, s: seconds.toFixed(1) }) : `${seconds.toFixed(1)} s`;
-      if (result.reason === "length") this.speed.textContent += ` · ${_("cut at the longest answer")}`;
+      if (result.reason === "length") this.speed.textContent += ` · ${_("cut off at the maximum length")}`;
     } catch (error) {
       if (error.name === "AbortError") this.speed.textContent = _("stopped");
       else { turn.classList.add("bad"); words.textContent = answer ? `${answer}\n\n${error.message}` : error.message; this.speed.textContent = ""; }
@@ -65,7 +65,7 @@ class Side {
     const answer = await fetch(CHAT, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal }).catch((error) => {
       if (error.name === "AbortError") throw error;
       connection("chat", false);
-      throw new Error(_("The server doesn't answer."));
+      throw new Error(_("The server isn't responding."));
     });
     connection("chat", true);
     if (!answer.ok) throw new Error((await answer.json()).error.message);

@@ -151,16 +151,16 @@ export class Recipe {
   show({ parts, rows, characters, tokens, general_tokens: general, replay_tokens: replay, minimum, leaks, cost }) {
     const line = (...texts) => element("p", {}, ...texts);
     const facts = [
-      line(element("strong", {}, _("%(rows)s rows learn", { rows: count(rows.train) })), ` · ${_("%(n)s characters", { n: count(characters) })} · ${_("about %(n)s tokens an epoch", { n: count(tokens) })}`),
+      line(element("strong", {}, _("%(rows)s training rows", { rows: count(rows.train) })), ` · ${_("%(n)s characters", { n: count(characters) })} · ${_("about %(n)s tokens per epoch", { n: count(tokens) })}`),
     ];
     const mixed = parts.find((part) => part.kind === "general");
     if (mixed) facts.push(line(_("The general corpus %(name)s adds %(rows)s rows, about %(tokens)s tokens (%(share)s %).", { name: mixed.dataset, rows: count(mixed.rows), tokens: count(general), share: shown(mixed.share, 1) })));
     const again = parts.filter((part) => part.kind === "replay");
     if (again.length) facts.push(line(_("Learnt before and mixed in again: %(names)s, %(rows)s rows, about %(tokens)s tokens.", { names: again.map((part) => part.dataset).join(", "), rows: count(again.reduce((sum, part) => sum + part.rows, 0)), tokens: count(replay) })));
-    if (rows.set_aside) facts.push(line(_("%(n)s rows validate", { n: count(rows.validation) }), rows.returned ? `; ${_("%(drawn)s were drawn, and %(back)s return to training", { drawn: count(rows.set_aside), back: count(rows.returned) })}` : ""));
+    if (rows.set_aside) facts.push(line(_("%(n)s validation rows", { n: count(rows.validation) }), rows.returned ? `; ${_("%(drawn)s were drawn, and %(back)s go back to training", { drawn: count(rows.set_aside), back: count(rows.returned) })}` : ""));
     if (cost) facts.push(this.costs(cost));
     facts.push(line(element("span", { class: "muted" }, _("Rows needed: %(n)s.", { n: minimum.minimum }), ` ${minimum.arithmetic}`)));
-    if (leaks && leaks.exact + leaks.near) facts.push(this.leaked(leaks));
+    if (leaks?.rows.length) facts.push(this.leaked(leaks));
     this.totals.replaceChildren(...facts);
     this.totals.hidden = false;
   }
@@ -174,8 +174,8 @@ export class Recipe {
     return element("p", {}, element("strong", {}, sum), ` ${parts}`);
   }
 
-  leaked({ exact, near, test_rows: tests, rows }) {
-    const list = element("ul", {}, ...rows.slice(0, 5).map((leak) => element("li", {}, _("%(test)s row %(n)s and %(train)s row %(m)s: %(text)s", { test: leak.test, n: leak.test_row + 1, train: leak.train, m: leak.train_row + 1, text: leak.excerpt }))));
-    return element("details", { class: "note warn" }, element("summary", {}, _("%(n)s of %(all)s test rows stand among the training rows", { n: exact + near, all: tests })), list);
+  leaked({ exact, near, rows }) {
+    const list = element("ul", {}, ...rows.slice(0, 5).map((leak) => element("li", {}, _("%(test)s row %(n)s = %(train)s row %(m)s: %(text)s", { test: leak.test, n: leak.test_row + 1, train: leak.train, m: leak.train_row + 1, text: leak.excerpt }))));
+    return element("details", { class: "note warn" }, element("summary", {}, _("Rows that are also in the training data: %(n)s", { n: count(exact + near) })), list);
   }
 }

@@ -3,13 +3,13 @@ import { api, toast } from "./console.js";
 import { Recipe } from "./recipe.js";
 import { codeOf } from "./run-code.js";
 import { SettingFields } from "./setting-fields.js";
-import { _, element } from "./texts.js";
+import { _, coded, element } from "./texts.js";
 
-const { spec: begun, methods, groups, rowKinds, characters } = JSON.parse(document.getElementById("form-data").textContent);
+const { spec: begun, methods, groups, rowKinds, characters, models } = JSON.parse(document.getElementById("form-data").textContent);
 const $ = (id) => document.getElementById(id);
 const form = $("run-form");
 const state = { preset: begun.preset ?? "recommended", language: "yaml", asked: 0 };
-const TYPES = { lora: [_("Adapter (LoRA)"), _("Learns a small addition; quick, and many share one base.")], full: [_("Full"), _("Every weight learns; needs more memory and data.")] };
+const TYPES = { lora: [_("Adapter (LoRA)"), _("Trains a small adapter: fast, and many adapters can share one base model.")], full: [_("Full"), _("Trains all weights: needs more memory and data.")] };
 
 const fields = new SettingFields({ basic: $("basic"), groups: $("groups"), titles: groups, onChange: changed });
 const recipe = new Recipe({ root: $("recipe"), begun: begun.data, sizes: characters, onChange: changed });
@@ -73,7 +73,7 @@ function rebuild() {
 
 function changed() {
   const n = Object.keys(fields.chosen).length;
-  $("changed").textContent = n ? _("%(n)s changed by you", { n }) : _("Nothing changed: all values are filled in for you.");
+  $("changed").textContent = n ? _("%(n)s changed by you", { n }) : _("All settings have their recommended or default value.");
   showMetrics();
   showCode();
   state.asked += 1; // what is still being answered was asked about something else
@@ -113,7 +113,7 @@ function showProblem(problem) {
   all.forEach(showAtField);
   const many = all.length > 1 ? [element("p", {}, element("strong", {}, _("%(n)s things to correct", { n: all.length })))] : [];
   $("check").replaceChildren(element("div", { class: "note bad" }, element("div", { class: "stack-2" }, ...many,
-    ...all.map((one) => element("p", {}, element(many.length ? "span" : "strong", {}, one.message), " ", one.cure)))));
+    ...all.map((one) => element("p", {}, element(many.length ? "span" : "strong", {}, ...coded(one.message)), " ", ...coded(one.cure))))));
 }
 
 function showAtField(problem) {
@@ -122,7 +122,7 @@ function showAtField(problem) {
   const field = place && (all.find((one) => place === one.dataset.field) ?? all.find((one) => place.startsWith(`${one.dataset.field}.`)));
   if (field) {
     const error = field.querySelector(".error");
-    error.textContent = `${problem.message} ${problem.cure}`;
+    error.replaceChildren(...coded(`${problem.message} ${problem.cure}`));
     error.hidden = false;
     field.querySelector("input, select")?.setAttribute("aria-invalid", "true");
     const fold = field.closest("details");
@@ -137,24 +137,30 @@ function factsOf(spec, { spec: filled, outlook, origins }) {
   const count = (value) => (outlook.rough ? _("about %(n)s", { n: value.toLocaleString("en") }) : value.toLocaleString("en"));
   const { settings } = filled;
   say(_("Name"), spec.name ?? `${filled.name.replace(/_\d{8}-\d{6}$/, "")}_…`);
-  say(_("Learns from"), `${_("%(n)s rows of %(data)s", { n: count(outlook.rows), data: filled.data.train.map((one) => `${one.dataset}@${one.version}`).join(", ") })}${settings.epochs > 1 ? `, ${_("%(n)s times", { n: settings.epochs })}` : ""}`);
+  say(_("Trains on"), `${_("%(n)s rows of %(data)s", { n: count(outlook.rows), data: filled.data.train.map((one) => `${one.dataset}@${one.version}`).join(", ") })}${settings.epochs > 1 ? `, ${_("%(n)s times", { n: settings.epochs })}` : ""}`);
   say(_("Steps"), settings.packing ? count(outlook.steps) : _("%(n)s, of %(rows)s rows each", { n: count(outlook.steps), rows: outlook.rows_per_step }));
   say(_("Validation"), outlook.validation_rows && settings.eval_steps ? _("%(n)s rows, every %(steps)s steps", { n: outlook.validation_rows.toLocaleString("en"), steps: settings.eval_steps })
-    : outlook.validation_rows ? _("none: %(n)s rows are set aside, but eval_steps is 0", { n: outlook.validation_rows.toLocaleString("en") }) : _("none: nothing is measured while it learns"));
-  say(_("Evaluation"), outlook.held_out_rows ? _("%(n)s held-out rows of %(data)s", { n: outlook.held_out_rows.toLocaleString("en"), data: `${filled.evaluate.dataset.dataset}@${filled.evaluate.dataset.version}` }) : _("none: base and tuned model won't be compared"));
-  say(_("Publishing"), filled.publish.auto ? _("as the next version of %(name)s", { name: filled.publish.name ?? spec.name ?? _("the run's name") }) : _("nothing is published by itself; you can do it after the run"));
-  say(_("Values"), valuesFrom(origins, settings.finetuning_type));
+    : outlook.validation_rows ? _("none: %(n)s rows are set aside, but eval_steps is 0", { n: outlook.validation_rows.toLocaleString("en") }) : _("none during training"));
+  say(_("Evaluation"), outlook.held_out_rows ? _("%(n)s held-out rows of %(data)s", { n: outlook.held_out_rows.toLocaleString("en"), data: `${filled.evaluate.dataset.dataset}@${filled.evaluate.dataset.version}` }) : _("none: no held-out data chosen"));
+  say(_("Publishing"), filled.publish.auto ? publishedAs(filled, spec) : _("not automatic; you can publish after the run"));
+  say(_("Settings"), valuesFrom(origins, settings.finetuning_type));
   return facts;
+}
+
+function publishedAs({ publish }, spec) {
+  const name = publish.name ?? spec.name;
+  if (!name) return _("as a new model with the run's name");
+  return models.includes(name) ? _("as the next version of %(name)s", { name }) : _("as a new model, %(name)s", { name });
 }
 
 function valuesFrom(origins, type) {
   const n = { user: 0, continued: 0, recommended: 0, template: 0, default: 0 };
   for (const origin of Object.values(origins)) n[origin] += 1;
   return [
-    n.user && _("%(n)s yours", { n: n.user }),
+    n.user && _("%(n)s changed by you", { n: n.user }),
     n.continued && _("%(n)s of the earlier run", { n: n.continued }),
-    n.recommended && _("%(n)s that “%(method)s” recommends for %(type)s training", { n: n.recommended, method: method().title, type }),
-    n.template && _("%(n)s of the template", { n: n.template }),
+    n.recommended && _("%(n)s recommended for %(method)s (%(type)s)", { n: n.recommended, method: method().title, type }),
+    n.template && _("%(n)s from the template", { n: n.template }),
     n.default && _("%(n)s defaults", { n: n.default }),
   ].filter(Boolean).join(" · ");
 }
@@ -175,16 +181,16 @@ async function check() {
     if (turn !== state.asked) return;
     clearErrors();
     fields.resolved(resolved);
-    badge("good", _("Fits"));
+    badge("good", _("Ready"));
     recipe.preview(spec);
-    $("check").replaceChildren(factsOf(spec, resolved), ...resolved.notes.map((note) => element("div", { class: "note" }, note)));
+    $("check").replaceChildren(factsOf(spec, resolved), ...resolved.leaks.map((leak) => element("div", { class: "note warn" }, leak.message)), ...resolved.notes.map((note) => element("div", { class: "note" }, element("p", {}, ...coded(note)))));
     $("start").disabled = false;
   } catch (error) {
     if (turn !== state.asked) return;
     if (!error.problem) { badge("warn", _("No answer")); state.timer = setTimeout(check, 3000); return; }
     clearErrors();
     if (await importing(spec)) return;
-    badge("bad", _("Not yet"));
+    badge("bad", _("Not ready"));
     recipe.clear();
     showProblem(error.problem);
   }
@@ -197,7 +203,7 @@ async function importing(spec) {
   const late = names.filter((name, at) => states[at] === "importing");
   if (!late.length) return false;
   badge("live", _("Importing"));
-  $("check").replaceChildren(element("p", {}, _("%(names)s is still being imported; the check goes on by itself.", { names: late.join(", ") })), element("progress", { "aria-label": _("Import") }));
+  $("check").replaceChildren(element("p", {}, _("%(names)s is still being imported; the check continues automatically.", { names: late.join(", ") })), element("progress", { "aria-label": _("Import") }));
   state.timer = setTimeout(check, 1200);
   return true;
 }
@@ -212,7 +218,7 @@ async function start() {
     state.key = null;
     $("start").disabled = false;
     if (error.problem) showProblem(error.problem);
-    else toast(_("The server doesn't answer."), { more: _("Try again in a moment; nothing was started twice."), tone: "bad" });
+    else toast(_("The server isn't responding."), { more: _("Try again in a moment; nothing was started twice."), tone: "bad" });
   }
 }
 

@@ -3,7 +3,7 @@
 import { api, connection } from "./console.js";
 import { Curve, LossChart, SmallChart, stepText } from "./curves.js";
 import { Stream } from "./stream.js";
-import { number } from "./texts.js";
+import { _, element, number } from "./texts.js";
 
 const page = document.getElementById("run");
 const run = page.dataset.run;
@@ -145,6 +145,7 @@ class Log {
     this.node = $("log");
     this.offset = 0;
     this.attempt = null;
+    this.chosen = null;
     this.busy = false;
     this.more = calm(() => this.load(), 800);
     this.node.addEventListener("scroll", () => {
@@ -152,6 +153,7 @@ class Log {
       if (!low) $("follow").checked = false;
     });
     $("follow").addEventListener("change", () => this.follow());
+    $("log-attempt").addEventListener("change", (event) => { this.chosen = Number(event.target.value); this.load(); });
   }
 
   async load() {
@@ -159,24 +161,33 @@ class Log {
     this.busy = true;
     try {
       for (;;) {
-        const piece = await api(`/runs/${run}/log?offset=${this.offset}`);
-        if (this.attempt !== null && piece.attempt !== this.attempt) {
-          this.attempt = piece.attempt;
+        const asked = this.chosen;
+        const piece = await api(`/runs/${run}/log?offset=${this.offset}${asked ? `&attempt=${asked}` : ""}`);
+        if (asked !== this.chosen || (this.attempt !== null && piece.attempt !== this.attempt)) {
+          this.attempt = null;
           this.offset = 0;
           this.node.textContent = "";
           continue;
         }
         this.attempt = piece.attempt;
+        this.offer(piece.logs);
         if (piece.offset === this.offset) break;
         this.offset = piece.offset;
         this.node.append(piece.text);
       }
-      $("log-attempt").textContent = this.attempt > 1 ? `#${this.attempt}` : "";
       if (!this.node.textContent) this.node.dataset.waits = "yes"; else delete this.node.dataset.waits;
       this.follow();
     } finally {
       this.busy = false;
     }
+  }
+
+  // The logs there are; without a choice the newest is followed.
+  offer(logs) {
+    const titles = { train: _("training"), evaluate: _("evaluation") };
+    $("log-choice").hidden = logs.length < 2;
+    if ($("log-attempt").length !== logs.length) $("log-attempt").replaceChildren(...logs.map(({ attempt, stage }) => element("option", { value: String(attempt) }, `#${attempt} · ${titles[stage]}`)));
+    $("log-attempt").value = String(this.attempt);
   }
 
   follow() {

@@ -1,7 +1,7 @@
 // Fields for the settings of a method, made from its JSON schema. Keeps what the person chose; all else is filled in.
-import { _, element } from "./texts.js";
+import { _, coded, element } from "./texts.js";
 
-const ORIGINS = { user: _("yours"), recommended: _("recommended"), default: _("default"), continued: _("earlier run"), template: _("template") };
+const ORIGINS = { user: _("changed"), recommended: _("recommended"), default: _("default"), continued: _("earlier run"), template: _("template") };
 const title = (name) => name.replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
 
 function kindOf(schema) {
@@ -85,13 +85,13 @@ export class SettingFields {
     const id = `set-${name}`;
     const { kind, options } = kindOf(schema);
     const tag = element("span", { class: "tag" });
-    const reset = element("button", { type: "button", class: "reset", "aria-label": _("Take back %(name)s", { name: title(name) }) }, _("take back"));
+    const reset = element("button", { type: "button", class: "reset", "aria-label": _("Reset %(name)s", { name: title(name) }) }, _("reset"));
     reset.addEventListener("click", () => { delete this.chosen[name]; this.refresh(); this.onChange(); });
     const input = this.input(id, kind, options, schema);
     input.addEventListener("input", () => this.typed(name, kind, input));
     this.nodes[name] = { input, tag, reset, kind };
     const range = schema.range ? ` ${_("Range %(low)s … %(high)s.", { low: schema.range[0], high: schema.range[1] })}` : "";
-    const help = element("span", { class: "help", id: `${id}-help` }, (schema.description ?? "") + range);
+    const help = element("span", { class: "help", id: `${id}-help` }, ...coded((schema.description ?? "") + range));
     const label = kind === "switch"
       ? element("div", { class: "label" }, element("label", { class: "check", for: id }, input, element("span", {}, title(name))), element("span", {}, reset, tag))
       : element("div", { class: "label" }, element("label", { for: id, title: name }, title(name)), element("span", {}, reset, tag));
@@ -134,7 +134,7 @@ export class SettingFields {
       const n = inside.filter((one) => one.dataset.setting in this.chosen).length;
       const tag = fold.querySelector("summary .tag");
       tag.hidden = n === 0;
-      tag.textContent = _("%(n)s yours", { n });
+      tag.textContent = _("%(n)s changed", { n });
     }
   }
 }

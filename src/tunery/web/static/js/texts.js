@@ -27,6 +27,11 @@ export function bytes(value) {
   return `${value.toFixed(at ? 1 : 0)} ${units[at]}`;
 }
 
+// A sentence as nodes; what stands between backticks is code.
+export function coded(text) {
+  return text.split(/`([^`]+)`/).map((part, place) => (place % 2 ? element("code", {}, part) : part));
+}
+
 // An element with text and attributes; text is always text.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);

@@ -1,7 +1,7 @@
 // The upload of a dataset, in parts: drop or choose, watch it go, pause it; after a cut line, a new start of the
 // server or a reload it goes on where it was. Then to the dataset's page.
 import { api } from "./console.js";
-import { _, bytes, duration, element } from "./texts.js";
+import { _, bytes, coded, duration, element } from "./texts.js";
 
 const PART = 8 * 1024 * 1024;
 const PASSING = new Set([0, 409, 423, 502, 503, 504]);
@@ -29,13 +29,13 @@ function chosen() {
   document.getElementById("drop-name").textContent = one.name;
   const came = document.querySelector(`[data-mark="${CSS.escape(mark(one))}"]`);
   document.getElementById("drop-help").textContent = came
-    ? _("%(size)s; goes on after the %(done)s that came before", { size: bytes(one.size), done: came.dataset.came })
+    ? _("%(size)s; resumes after the %(done)s already uploaded", { size: bytes(one.size), done: came.dataset.came })
     : bytes(one.size);
   if (!name.value) name.value = one.name.replace(/(\.(jsonl?|csv|tsv|txt|parquet|gz|zst|zip))+$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+|-+$/g, "").slice(0, 128);
 }
 
 function show(title, cure) {
-  problem.replaceChildren(element("div", { class: "note bad", role: "alert" }, element("div", { class: "stack-2" }, element("p", {}, element("strong", {}, title)), element("p", {}, cure))));
+  problem.replaceChildren(element("div", { class: "note bad", role: "alert" }, element("div", { class: "stack-2" }, element("p", {}, element("strong", {}, ...coded(title))), element("p", {}, ...coded(cure)))));
   problem.hidden = false;
   area.hidden = true;
   pause.hidden = true;
@@ -63,9 +63,9 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   problem.hidden = true;
   const one = file.files[0];
-  if (!one) { file.focus(); return show(_("Choose a file first."), _("Drop it into the field above, or click the field.")); }
+  if (!one) { file.focus(); return show(_("Choose a file first."), _("Drop it above, or click to choose one.")); }
   if (!name.checkValidity()) { name.focus(); return show(_("The dataset needs a name."), _("Letters, digits, dot, hyphen, underscore; a letter or digit first.")); }
-  if (one.size > Number(form.dataset.limit)) return show(_("The file is larger than this server takes (%(limit)s).", { limit: bytes(Number(form.dataset.limit)) }), _("Split it into several files."));
+  if (one.size > Number(form.dataset.limit)) return show(_("The file is larger than this server accepts (%(limit)s).", { limit: bytes(Number(form.dataset.limit)) }), _("Split it into several files."));
   start(one);
 });
 
@@ -83,7 +83,7 @@ async function start(one) {
   try {
     const id = await this_one.run();
     if (id === null) {
-      pause.textContent = _("Go on");
+      pause.textContent = _("Resume");
       says.textContent = _("Paused at %(done)s of %(total)s", { done: bytes(this_one.offset), total: bytes(one.size) });
       return;
     }
@@ -92,7 +92,7 @@ async function start(one) {
     location.assign(`/datasets/${encodeURIComponent(await imported(id))}`);
   } catch (error) {
     if (error.problem) show(error.problem.message, error.problem.cure);
-    else show(_("The connection to the server broke off."), _("What came is kept. Import the same file again, and it goes on where it was."));
+    else show(_("The connection to the server was lost."), _("What was uploaded is kept. Import the same file again to resume."));
   } finally {
     sending = null;
   }
@@ -167,7 +167,7 @@ class Sending {
       }
       if (this.stopped) break;
       if (!PASSING.has(answer.status) || failures >= 60) throw Object.assign(new Error(), { problem: answer.problem });
-      says.textContent = _("The connection broke off at %(done)s; trying again …", { done: bytes(this.offset) });
+      says.textContent = _("Connection lost at %(done)s; trying again …", { done: bytes(this.offset) });
       await new Promise((resolve) => { this.wake = resolve; setTimeout(resolve, 1000 * WAITS[Math.min(failures, WAITS.length - 1)]); });
       failures += 1;
       try { this.offset = (await api(`/uploads/${id}`)).offset; } catch (error) { if (error.problem && !PASSING.has(error.status)) throw error; }

@@ -6,6 +6,7 @@ API_VERSION = 1
 TITLE = "First word"
 HELP = "Share of answers whose first word is the expected one. Capitals don't count."
 HIGHER_IS_BETTER = True
+SHARE = True
 NEEDS: Need = "generated"
 
 
