@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check hostile docs fix clean compiler bench-data soak
+.PHONY: help setup demo test check hostile chaos docs fix clean compiler bench-data soak
 
 help:
 	@echo "make demo    the whole product in one command: import, train, evaluate, publish, ask, console"
 	@echo "make test    everything that continuous integration runs"
 	@echo "make check   the fast part: format, lint, imports, types, quick tests"
 	@echo "make hostile hostile files against the check of data; leaves hostile-report.json"
+	@echo "make chaos   200 runs while processes are killed, stopped and restarted; leaves chaos-report.json"
 	@echo "make docs    write the reference from the code"
 	@echo "make bench-data   how fast a file becomes a dataset, beside the datasets library"
 	@echo "make soak    the same at 1 GB and with 10 million rows, and an upload of 10 GB"
@@ -55,6 +56,10 @@ check: setup lint
 
 hostile: setup
 	$(BIN)/python -m bench.hostile
+
+chaos: setup
+	$(BIN)/python tools/postgres.py
+	$(BIN)/python -m tests.chaos
 
 docs: setup
 	$(BIN)/python -m tools.reference

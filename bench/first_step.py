@@ -1,10 +1,12 @@
 """How long it takes from submitting a run to its first training step, and where the time goes.
 
-    python -m bench.first_step [--rounds 3] [--rows 3000]
+    python -m bench.first_step [--rounds 3] [--rows 3000] [--against OTHER_CHECKOUT/src]
 
-Starts a server with the starter model and rows of the sample task, and submits runs through the client: cold ones,
-for which no engine waits, and warm ones, for which one does. Times come from the database, the attempt folder and the
-engine's events, all by one clock. Writes bench/results/first_step.json.
+Starts servers with the starter model and rows of the sample task, and submits runs through the client, in turns: cold
+ones, for which no engine waits, warm ones, for which one does, and, where another checkout is given, cold ones there.
+No run finds tokens that an earlier one made. Times come from the database, the attempt folder and the engine's
+events, all by one clock; `engine cpu` is the processor time of the engine's process from the submission to its first
+step, which doesn't depend on what else the machine does. Writes bench/results/first_step.json.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -40,28 +42,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--against", type=Path)
     options = parser.parse_args()
     found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for kind in ("cold", "warm"):
-            rounds = measure(Path(folder) / kind, kind, options.rounds, options.rows)
-            found[kind] = {name: round(median(one[name] for one in rounds), 3) for name in rounds[0]}
-            found[kind]["slowest"] = max(one["first step"] for one in rounds)
-            sys.stdout.write(f"{kind}: {found[kind]}\n")
+    for kind, rounds in measure(options.rounds, options.rows, options.against).items():
+        found[kind] = {name: round(median(one[name] for one in rounds), 3) for name in rounds[0]}
+        found[kind]["fastest"] = min(one["first step"] for one in rounds)
+        found[kind]["slowest"] = max(one["first step"] for one in rounds)
+        sys.stdout.write(f"{kind}: {found[kind]}\n")
     machine = {"processors": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]}
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps({"options": vars(options), "machine": machine, **found}, indent=2) + "\n")
+    asked = {"rounds": options.rounds, "rows": options.rows}
+    RESULT.write_text(json.dumps({"options": asked, "machine": machine, **found}, indent=2) + "\n")
 
 
-def measure(folder: Path, kind: str, rounds: int, rows: int) -> list[dict[str, float]]:
-    """Seconds from submitting until each thing had happened, of each round."""
-    folder.mkdir()
-    with _server(folder, standby=int(kind == "warm")) as house:
+def measure(rounds: int, rows: int, against: Path | None) -> dict[str, list[dict[str, float]]]:
+    """Seconds from submitting until each thing had happened, of each round, by kind of run."""
+    kinds = {"cold": None, "warm": None, **({"other": against} if against else {})}
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         # The last rows of a written sample are held out; here there is no use for them.
         sample.write(folder / "rows", 0, rows, 1)
-        house.client.datasets.create(folder / "rows" / "train.jsonl", name=_DATASET)
-        house.client.datasets.wait(_DATASET)
-        return [_round(house, kind) for _ in range(rounds)]
+        houses = {
+            kind: stack.enter_context(_server(folder / kind, source, standby=int(kind == "warm")))
+            for kind, source in kinds.items()
+        }
+        for house in houses.values():
+            house.client.datasets.create(folder / "rows" / "train.jsonl", name=_DATASET)
+            house.client.datasets.wait(_DATASET)
+        for _ in range(rounds):
+            for kind, house in houses.items():
+                found[kind].append(_round(house, kind))
+    return found
 
 
 @dataclass
@@ -71,9 +84,15 @@ class _House:
 
 
 @contextlib.contextmanager
-def _server(folder: Path, standby: int) -> Iterator[_House]:
+def _server(folder: Path, source: Path | None, standby: int) -> Iterator[_House]:
+    folder.mkdir()
     data = folder / "data"
-    chosen = {"TUNERY_DATA": str(data), "TUNERY_STANDBY_ENGINES": str(standby)}
+    chosen = {
+        "TUNERY_DATA": str(data),
+        "TUNERY_STANDBY_ENGINES": str(standby),
+        "TUNERY_TOKEN_CACHE_BYTES": "0",
+        **({"PYTHONPATH": str(source.absolute())} if source else {}),
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "tunery.cli", "up", "--port", "0", "--json"],
         env={**os.environ, **chosen, "TUNERY_CONFIG": str(folder / "client.json")},
@@ -102,18 +121,22 @@ def _round(house: _House, kind: str) -> dict[str, float]:
         "settings": {"max_steps": 3, "logging_steps": 1, "epochs": 1},
         "publish": {"auto": False},
     }
+    before = _processor_seconds(_standing_by(house.data)[0]["pid"]) if kind == "warm" else 0.0
     submitted = now_us()
     run = house.client.runs.create(spec).id
     answered = now_us()
-    seen = 0
-    for event in house.client.runs.stream(run):
-        if event.type == "metric":
-            seen = now_us()
-            break
+    folder = attempt_folder(house.data, run, 1)
+    _wait(lambda: any(event["type"] == "metric" for event in folder.read_events()[0]), 0.005)
+    engine = ProcessIdentity.load(folder.process)
+    assert engine is not None
+    spent = _processor_seconds(engine.pid) - before
+    next(event for event in house.client.runs.stream(run) if event.type == "metric")
+    seen = now_us()
     _wait(lambda: house.client.runs.get(run).state in ("succeeded", "failed"))
     assert house.client.runs.get(run).state == "succeeded", house.client.runs.get(run).reason
     times = {"answered": answered, **_timeline(house.data, run), "seen by the client": seen}
-    return {name: round((at - submitted) / MICROSECONDS, 3) for name, at in times.items()}
+    took = {name: round((at - submitted) / MICROSECONDS, 3) for name, at in times.items()}
+    return {**took, "engine cpu": round(spent, 2)}
 
 
 def _timeline(data: Path, run: str) -> dict[str, int]:
@@ -134,27 +157,34 @@ def _written(path: Path) -> int:
     return path.stat().st_mtime_ns // 1000
 
 
-def _waiting(data: Path) -> bool:
-    """Whether an engine waits with everything imported: then it sleeps."""
+def _standing_by(data: Path) -> list[dict[str, Any]]:
     path = data / "standby.json"
-    if not path.exists():
-        return False
-    processes: list[dict[str, Any]] = json.loads(path.read_text())["processes"]
-    return any(ProcessIdentity(**one).alive() and _sleeps(one["pid"]) for one in processes)
+    found = json.loads(path.read_text())["processes"] if path.exists() else []
+    return [one for one in found if ProcessIdentity(**one).alive()]
+
+
+def _waiting(data: Path) -> bool:
+    """Whether an engine waits with everything imported: then nothing but the end of its imports is left to do."""
+    return any(_processor_seconds(one["pid"]) > 1 and _sleeps(one["pid"]) for one in _standing_by(data))
 
 
 def _sleeps(pid: int) -> bool:
-    """It used no processor time for a second."""
-    before = Path(f"/proc/{pid}/stat").read_text().split()[13]
-    time.sleep(1)
-    return Path(f"/proc/{pid}/stat").read_text().split()[13] == before
+    """It used no processor time for two seconds."""
+    before = _processor_seconds(pid)
+    time.sleep(2)
+    return _processor_seconds(pid) == before
 
 
-def _wait(ready: Any) -> None:
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _wait(ready: Callable[[], bool], pause: float = 0.05) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not ready():
         assert time.monotonic() < deadline, "it doesn't get on"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 if __name__ == "__main__":

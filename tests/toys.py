@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -248,9 +248,10 @@ def attempt(
     number: int = 1,
     threads: int = 1,
     tokens: Path | None = None,
+    kind: Literal["train", "estimate"] = "train",
     **settings: Any,
 ) -> AttemptFolder:
-    """A training's attempt folder, ready for the engine."""
+    """A training's attempt folder, or that of an estimate of one, ready for the engine."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "train.arrow"
     write_arrow(data, map(encode_row, toy_rows(method) if rows is None else rows))
@@ -266,7 +267,7 @@ def attempt(
         folder,
         spec.model_copy(update={"settings": filled.model_dump()}),
         EngineInput(
-            kind="train",
+            kind=kind,
             attempt=number,
             token=number,
             base_model=str(base),

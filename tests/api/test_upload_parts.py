@@ -228,7 +228,7 @@ def test_a_silent_writer_gives_way(live: Live, monkeypatch: pytest.MonkeyPatch) 
         path = staged(live.place, at)
         connection = _half_a_part(live, at, 0, len(content), content[: 2**20])
         wait_for(lambda: path.stat().st_size == 2**20)
-        time.sleep(0.3)
+        time.sleep(0.3)  # the sender is silent for longer than the server waits for it
         assert send(client, at, 2**20, content[2**20 :]).status_code == 204  # pyright: ignore[reportArgumentType]
         # The one that was silent goes on: it is told, and nothing of it is written.
         connection.sendall(b"!" * (len(content) - 2**20))

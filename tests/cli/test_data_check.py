@@ -59,6 +59,17 @@ def test_control_characters_of_rows_stay_out_of_the_terminal(tmp_path: Path) -> 
     assert "\x07" not in done.stdout
 
 
+def test_rows_that_are_drawn_are_told(tmp_path: Path) -> None:
+    rows = "".join(json.dumps({"image": "a.png", "caption": f"Number {n}"}) + "\n" for n in range(2001))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("rows.jsonl", rows)
+        packed.writestr("a.png", picture("PNG", (1, 1)))
+    done = tunery(tmp_path, "data", "check", "a.zip")
+    assert done.returncode == 0, done.stderr
+    assert "2,001 rows read = 2,001 accepted + 0 rejected" in done.stdout
+    assert "2,000 of the accepted rows are kept, drawn at random with seed 0" in done.stdout
+
+
 KEYS = {
     "format", "reason", "rows_read", "rows_accepted", "rows_rejected", "problems_by_rule", "problems", "duplicates",
     "bytes", "seconds",

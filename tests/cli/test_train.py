@@ -157,7 +157,7 @@ def test_second_interrupt_ends_at_once_and_nobody_else_may_drive(desk: Path) -> 
     engine = json.loads((desk / "out/0001/process.json").read_text())["pid"]
     os.kill(engine, signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    time.sleep(0.5)  # long enough to end, were it not waiting for its engine
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

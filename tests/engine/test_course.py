@@ -70,6 +70,9 @@ def test_steps_without_anything_to_learn_are_passed_over(
     result = engines.run(run)
     assert (result["status"], result["steps"]) == ("succeeded", 96)
     assert len(losses(run)) == 12
+    (told,) = events(run, "tokenized")
+    assert (told["dropped_rows"], told["tokens"] * 2) == (42, result["tokens"])
+    assert started(run)["tokens"] is None
     assert any("42 rows contain nothing" in one["message"] for one in events(run, "log"))
 
 

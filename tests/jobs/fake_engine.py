@@ -1,7 +1,8 @@
 """An engine that only counts: enough to test everything that happens around one.
 
 Given `-` for a folder, it waits to be told one.
-An evaluation takes a step's time for each of `evaluate.max_rows` rows, which the base gets wrong and the tuned right.
+An estimate is given at once. An evaluation takes a step's time for each of `evaluate.max_rows` rows, which the base
+gets wrong and the tuned right.
 Step n has the loss 1 / n. It checkpoints every fifth step and goes on from the furthest it is given.
 `settings.max_steps` says how many steps there are; a base model named `crash` ends it at once.
 """
@@ -14,8 +15,10 @@ from pathlib import Path
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import now_us
+from tunery.core.errors import Problem
 from tunery.core.standby import WAIT, Told, speak_into
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluatedRow, EvaluationResult, Score, TrainResult
+from tunery.schemas.estimate import Band, EstimateResult, Probe
 
 STEP_SECONDS = 0.02
 
@@ -28,6 +31,9 @@ def main() -> None:
     inputs = EngineInput.model_validate(folder.read_attempt())
     if inputs.kind == "evaluate":
         judge(folder, spec, inputs)
+        return
+    if inputs.kind == "estimate":
+        foretell(folder, spec)
         return
     if spec.resolved.spec.base_model == "crash":
         sys.exit("the base model is cursed")
@@ -73,6 +79,29 @@ def main() -> None:
         (folder.output / "model.safetensors").write_bytes(b"weights")
     result = TrainResult(status=status, steps=step, output="output" if kept else None)  # pyright: ignore[reportArgumentType]
     tell("finished", status=status)
+    folder.write_result(result.model_dump())
+
+
+def foretell(folder: AttemptFolder, spec: EngineSpec) -> None:
+    """As long as its steps take. A base model whose name ends in `huge` is refused."""
+    if spec.resolved.spec.base_model.endswith("huge"):
+        result = EstimateResult(status="failed", error=Problem("out_of_memory", step=0).as_dict())
+        folder.write_result(result.model_dump())
+        sys.exit(1)
+    steps = spec.resolved.spec.settings["max_steps"]
+    seconds = STEP_SECONDS * steps
+    result = EstimateResult(
+        status="succeeded",
+        rows=120,
+        tokens=50 * steps,
+        steps=steps,
+        batches=steps,
+        longest_batch=50,
+        train_seconds=Band(value=seconds, low=seconds / 2, high=seconds * 2),
+        memory_mb=Band(value=100, low=90, high=120),
+        machine_mb=1000,
+        probes=[Probe(tokens=50, seconds=STEP_SECONDS)],
+    )
     folder.write_result(result.model_dump())
 
 

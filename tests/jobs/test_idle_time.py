@@ -50,12 +50,12 @@ def test_it_gives_way_and_comes_back(working: House, model: Path) -> None:
     told = said(working, idle)
     assert "Asked to give way to urgent #1." in told
     (gave,) = [
-        one for one in told if one.startswith("Gave way to urgent #1; it comes back by itself and goes on")
+        one for one in told if one.startswith("Gave way to urgent #1; it continues automatically from step")
     ]
     step = int(gave.rstrip(".").rpartition(" ")[2])
     assert step >= 7
-    (came,) = [one for one in told if one.startswith("Came back after ")]
-    assert came.endswith(f"going on from step {step}.")
+    (came,) = [one for one in told if one.startswith("Continues after ")]
+    assert came.endswith(f"from step {step}.")
     first, second = working.run(idle).ended, working.wait_for_state(later, "succeeded", "failed").started
     assert first is not None
     assert second is not None

@@ -148,7 +148,7 @@ def test_asked_while_it_is_prepared(house: House, model: Path, verb: str, state:
         connection.execute(update(task).where(task.c.run_id == run).values(state="running", lease_until=0))
     house.ask(run, verb)
     house.start_worker()
-    time.sleep(1.0)
+    time.sleep(1.0)  # long enough for a worker to do what it must not
     found = house.run(run)
     assert (found.state, found.attempt) == (state, 0)
     assert not any(stage.state == "running" for stage in found.stages)

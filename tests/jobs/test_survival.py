@@ -5,16 +5,27 @@ import signal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
-from tests.jobs.house import House, bare_model
+from tests.jobs.house import FAKE_ENGINE, House, alpaca, bare_model
+from tunery.core.settings import ServerSettings
+from tunery.db.engine import reading, writing
+from tunery.db.tables import attempt, worker
 from tunery.schemas.model import AddBaseModel
 from tunery.services import base_models, datasets, runs
+
+HOUR = 3600 * 1_000_000
 
 
 def imported(house: House) -> bool:
     """The dataset's import is a task like any other; a worker has done it."""
     with house.context() as ctx:
         return datasets.get_version(ctx, "rows").state == "published"
+
+
+def said(house: House, run: str) -> list[str]:
+    with house.context() as ctx:
+        return [one["message"] for one in runs.events(ctx, run, metrics=False) if one["type"] == "log"]
 
 
 @pytest.fixture
@@ -51,6 +62,9 @@ def test_killed_and_resumed(working: House, model: Path, victim: str) -> None:
     with working.context() as ctx:
         resumed = [one["resumed_from"] for one in runs.events(ctx, run) if one["type"] == "started"]
     assert resumed == [None] if victim == "worker" else resumed[1] >= 10
+    told = said(working, run)
+    assert ("Training was interrupted: its process ended unexpectedly." in told) == (victim != "worker")
+    assert f"Training continues from step {resumed[-1]}, " in "".join(told) or victim == "worker"
     assert working.losses(run) == [1 / n for n in range(1, 61)]
 
 
@@ -75,9 +89,19 @@ def test_a_worker_told_to_end_saves_first(working: House, model: Path) -> None:
     engine = working.engine_process(run, 1)
     assert engine is not None
     assert not engine.alive()
+    with writing(working.engine) as connection:  # the server stays down for an hour
+        connection.execute(update(attempt).values(ended=attempt.c.ended - HOUR))
     working.start_worker()
-    assert working.wait_for_state(run, "succeeded", "failed").attempt == 2
+    ended = working.wait_for_state(run, "succeeded", "failed")
+    assert ended.attempt == 2
     assert working.losses(run) == [1 / n for n in range(1, 61)]
+    # The hour isn't counted as training, and the events say what happened.
+    train = next(one for one in ended.stages if one.name == "train")
+    assert HOUR <= train.idle < HOUR + 600 * 1_000_000
+    told = said(working, run)
+    assert "Training was interrupted: the server was shut down." in told
+    (again,) = [one for one in told if one.startswith("Training continues from step ")]
+    assert again.endswith(", 1 h 0 min after it was interrupted (attempt 2).")
 
 
 def test_stop_and_keep(working: House, model: Path) -> None:
@@ -92,7 +116,8 @@ def test_pause_and_resume(working: House, model: Path) -> None:
     run = working.submit(model, 80)
     working.wait_for_step(run, 5)
     working.ask(run, "pause")
-    working.wait_for_state(run, "paused", "failed")
+    paused = working.wait_for_state(run, "paused", "failed").progress
+    assert paused.saved == paused.step >= 5
     working.ask(run, "resume")
     ended = working.wait_for_state(run, "succeeded", "failed")
     assert (ended.state, ended.attempt) == ("succeeded", 2)
@@ -116,3 +141,30 @@ def test_a_run_that_gains_nothing_fails_with_the_last_words(working: House, tmp_
     assert ended.reason is not None
     assert ended.reason["code"] == "engine_crashed"
     assert "the base model is cursed" in ended.reason["message"]
+
+
+def test_a_dead_worker_is_noticed_before_its_lease_ends(tmp_path: Path, model: Path) -> None:
+    settings = ServerSettings(
+        data=tmp_path / "data", engine_command=FAKE_ENGINE, heartbeat_seconds=0.3, lease_seconds=3600
+    )
+    house = House(tmp_path, settings)
+    house.import_rows("rows", alpaca(tmp_path / "rows.jsonl", 120))
+    try:
+        first = house.start_worker()
+        house.wait("the import", lambda: imported(house))
+        run = house.submit(model, 200)
+        house.wait_for_step(run, 5)
+        house.start_worker()
+        house.wait("the second worker", lambda: len(workers(house)) == 2)
+        first.kill()
+        first.wait()
+        house.wait("the dead to be struck off", lambda: len(workers(house)) == 1)
+        ended = house.wait_for_state(run, "succeeded", "failed")
+        assert (ended.state, ended.attempt) == ("succeeded", 1)
+    finally:
+        house.close()
+
+
+def workers(house: House) -> list[str]:
+    with reading(house.engine) as connection:
+        return list(connection.scalars(select(worker.c.id)))

@@ -88,7 +88,7 @@ def test_requests_at_the_same_time_start_one_process(make_pool: Callable[..., Re
 
     async def ask_five() -> list[int]:
         asked = [asyncio.create_task(_ask(pool, slow)) for _ in range(5)]
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # all five have asked; the replica takes 1.5 s to start
         assert pool.state(slow) == "starting"
         asked[0].cancel()  # one who gives up doesn't take the others along
         done = await asyncio.gather(*asked, return_exceptions=True)
@@ -139,7 +139,7 @@ def test_a_busy_one_never_makes_room(make_pool: Callable[..., ReplicaPool]) -> N
 
     async def both() -> tuple[int, int]:
         first = asyncio.create_task(_ask(pool, _ONE, "wait"))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # the first one is being answered
         return await _ask(pool, _TWO), await first
 
     two, one = _run(both())
@@ -170,7 +170,7 @@ def test_close_ends_what_is_starting_too(make_pool: Callable[..., ReplicaPool]) 
 
     async def ask_and_close() -> None:
         asked = asyncio.create_task(_ask(pool, Target("slow", Path("/models/slow"))))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # in the middle of its start
         await asyncio.to_thread(pool.close)
         with pytest.raises(Problem, match="slow"):
             await asked

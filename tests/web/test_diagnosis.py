@@ -10,7 +10,7 @@ def test_findings_stand_beside_the_curve_and_lead_into_it(window: Open, client: 
     run = start_run(client, colours, "diagnosed", 120)
     page = window().open(f"/runs/{run}")
     card = page.locator("#diagnosis")
-    expect(card).to_contain_text("Too few measurements yet to say something.", timeout=30_000)
+    expect(card).to_contain_text("Not enough measurements yet.", timeout=30_000)
     expect(page.locator("#run-head .badge").first).to_have_text("Succeeded", timeout=60_000)
     expect(card).to_contain_text("Very low loss", timeout=30_000)
     expect(card.locator(".card-head")).to_contain_text("steps up to 120")

@@ -12,11 +12,11 @@ from tunery.sdk.client import Client
 
 def test_by_the_form_in_the_list_and_on_the_page(window: Open, client: Client, colours: str) -> None:
     page = window().open(f"/runs/new?dataset={colours}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     page.fill("#name", "at-night")
     page.check("#idle_time")
     page.fill("#priority", "2")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     if folder := os.environ.get("TUNERY_TEST_PICTURES"):
         page.screenshot(path=f"{folder}/idle-form.png", full_page=True)
     with page.expect_request("**/api/v1/runs") as sent:
@@ -34,6 +34,6 @@ def test_by_the_form_in_the_list_and_on_the_page(window: Open, client: Client, c
     if folder:
         page.screenshot(path=f"{folder}/idle-list.png", full_page=True)
     page = window().open(f"/runs/new?clone={run.id}")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     assert yaml.safe_load(page.inner_text("#code"))["resources"] == {"idle_time": True, "priority": 2}
     assert page.is_checked("#idle_time")

@@ -69,3 +69,16 @@ def test_images_of_rows(window: Open, client: Client, served: Served, tmp_path: 
         with pytest.raises(Problem) as problem:
             client.datasets.image("pictures", 1, digest)
         assert problem.value.code == "not_found"
+
+
+def test_a_draw_from_many_captions_is_told(window: Open, client: Client, tmp_path: Path) -> None:
+    rows = b"".join(orjson.dumps({"image": "a.png", "caption": f"Number {n}"}) + b"\n" for n in range(2100))
+    with zipfile.ZipFile(tmp_path / "captions.zip", "w") as archive:
+        archive.writestr("rows.jsonl", rows)
+        archive.writestr("a.png", picture("PNG"))
+    client.datasets.create(tmp_path / "captions.zip", name="captions")
+    version = client.datasets.wait("captions", timeout=60)
+    assert version.rows == 2000
+    accepted = window().open("/datasets/captions").locator(".stat", has_text="of them kept")
+    expect(accepted).to_contain_text("2,100")
+    expect(accepted).to_contain_text("2,000 of them kept, drawn with seed 0")

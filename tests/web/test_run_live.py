@@ -127,7 +127,7 @@ def test_a_problem_of_an_action_is_said(window: Open, client: Client, colours: s
     client.runs.cancel(run)
     client.runs.wait(run, timeout=60)
     page.locator("#ask-cancel").get_by_role("button", name="Cancel and discard").click()
-    expect(page.locator("#toasts")).to_contain_text("cancelled")
+    expect(page.locator("#ask-cancel").get_by_role("alert")).to_contain_text("its state is cancelled")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from tunery.core.allocator import find_allocator
 from tunery.core.errors import Problem
 from tunery.core.files import read_json
 from tunery.core.folder import DataFolder
@@ -51,6 +52,7 @@ def examine() -> list[Finding]:
         *_packages(),
         _compiled(),
         _processor(),
+        _allocator(),
         _memory(),
         _data_folder(settings.folder),
         _disk(settings.folder),
@@ -95,6 +97,16 @@ def _compiled() -> Finding:
         return Finding("Data reader", "good", "compiled")
     cure = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
     return Finding("Data reader", "notice", "not compiled; reading is several times slower", cure)
+
+
+def _allocator() -> Finding:
+    found = find_allocator()
+    if found is not None:
+        return Finding("Memory allocator", "good", str(found))
+    cure = (
+        "Training is a little faster with tcmalloc: install libtcmalloc-minimal4 (Debian) or gperftools-libs."
+    )
+    return Finding("Memory allocator", "notice", "the C library's", cure)
 
 
 def _processor() -> Finding:

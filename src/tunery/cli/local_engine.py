@@ -18,6 +18,7 @@ from tunery.core.settings import ServerSettings
 from tunery.launch.point import Launcher, engine_call
 
 _POLL = 0.1
+"""Seconds between looks at the engine's folder: Ctrl-C is to be answered at once."""
 
 
 class Asked:

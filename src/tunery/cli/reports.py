@@ -60,6 +60,11 @@ def show_report(report: CheckReport, *, shown: int) -> None:
     say(
         f"{report.rows_read:,} rows read = {report.rows_accepted:,} accepted + {report.rows_rejected:,} rejected"
     )
+    if report.drawn:
+        say(
+            f"{report.drawn.rows:,} of the accepted rows are kept, drawn at random with seed {report.drawn.seed}: "
+            "this format takes no more."
+        )
     if report.duplicates:
         say(f"{report.duplicates:,} accepted rows repeat an earlier one; they are kept.")
     if report.rows_rejected:

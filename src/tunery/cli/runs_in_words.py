@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # a command's help comes without loading schemas
     from tunery.schemas.cost import Cost
     from tunery.schemas.diagnosis import Diagnosis
+    from tunery.schemas.estimate import EstimateResult
     from tunery.schemas.run import ResolvedSpec, Run, RunDetail
 
 
@@ -43,6 +44,47 @@ def findings(diagnosis: "Diagnosis") -> Iterator[str]:
         if found.rows:
             yield f"  Training rows: {', '.join(map(str, found.rows))}"
         yield from (f"  - {line}" for line in found.advice)
+
+
+def pause_costs(run: "Run") -> str:
+    """What pausing a run loses: nothing, or what came after its newest checkpoint."""
+    saved, again = run.progress.saved, max(0, run.progress.step - run.progress.saved)
+    return (
+        "It saves first, so nothing is lost. Should it fail to save within two minutes, it goes on from step "
+        f"{saved:,} when resumed ({again:,} steps again)."
+    )
+
+
+def estimated(found: "EstimateResult") -> Iterator[str]:
+    """What a run would need."""
+    time, memory = found.train_seconds, found.memory_mb
+    assert time is not None
+    assert memory is not None
+    yield (
+        f"{found.tokens:,} tokens in {found.steps:,} steps of {found.batches:,} batches; the longest has "
+        f"{found.longest_batch:,} tokens."
+    )
+    yield (
+        f"Training takes about {time.value:,.0f} s ({time.low:,.0f} to {time.high:,.0f}), and about "
+        f"{found.other_seconds:,.0f} s go beside it."
+    )
+    yield f"Memory: about {memory.value:,.0f} MB (up to {memory.high:,.0f}) of {found.machine_mb:,.0f} MB."
+    if not found.fits:
+        yield "It may not fit: lower batch_size or max_sequence_length, or train an adapter (finetuning_type lora)."
+
+
+def held_against(run: "RunDetail") -> Iterator[str]:
+    """What was predicted, and what came."""
+    if run.estimate is None or run.result is None or not run.result.steps:
+        return
+    time, memory = run.estimate.train_seconds, run.estimate.memory_mb
+    assert time is not None
+    assert memory is not None
+    yield (
+        f"Predicted {time.value:,.0f} s ({time.low:,.0f} to {time.high:,.0f}) and {memory.value:,.0f} MB for "
+        f"{run.estimate.steps:,} steps; it took {run.result.train_seconds:,.0f} s and "
+        f"{run.result.peak_rss_mb:,.0f} MB for {run.result.steps:,}."
+    )
 
 
 def outlook(resolved: "ResolvedSpec") -> Iterator[str]:

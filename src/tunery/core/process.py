@@ -4,9 +4,11 @@ Linux only, as `tunery up` is.
 """
 
 import ctypes
+import hashlib
 import os
 import signal
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from tunery.core.clock import boot_id
@@ -20,6 +22,12 @@ _KEPT = frozenset({"TUNERY_SECRET_KEY"})
 def child_environment() -> dict[str, str]:
     """This process's environment, as engines and replicas get it: without what they have no business with."""
     return {name: value for name, value in os.environ.items() if name.upper() not in _KEPT}
+
+
+@cache
+def _pids_of() -> str:
+    """Names what a pid counts in: this boot, and in it this container, which numbers its processes on its own."""
+    return hashlib.sha256(f"{boot_id()} {os.readlink('/proc/self/ns/pid')}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class ProcessIdentity:
         fields = stat.rpartition(")")[2].split()
         if fields[0] in "ZX":
             return None
-        return cls(pid=pid, started=int(fields[19]), boot=boot_id())
+        return cls(pid=pid, started=int(fields[19]), boot=_pids_of())
 
     def alive(self) -> bool:
         return ProcessIdentity.of(self.pid) == self

@@ -198,6 +198,7 @@ run = Table(
     Column("progress", JSON, nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("result", JSON),
+    Column("estimate", JSON, comment="what was predicted before it was submitted"),
     Column("event_seq", BigInteger, nullable=False, server_default="0", comment="last event's number"),
     Column("model_version_id", String(40)),
     Column("evaluation_id", String(40)),

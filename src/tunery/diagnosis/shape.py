@@ -45,6 +45,11 @@ def beginning(values: Sequence[float]) -> Level:
     return level(values, 0, max(3, len(values) // 20) - 1)
 
 
+def opening(values: Sequence[float]) -> Level:
+    """The first point alone, which nothing was changed before; as uncertain as a point is."""
+    return Level(0, 0, values[0], noise(values))
+
+
 def ending(values: Sequence[float]) -> Level:
     """Where a curve has come to: its last fifth, three points at least."""
     return level(values, len(values) - max(3, len(values) // 5), len(values) - 1)

@@ -4,6 +4,11 @@ With `-` for the folder it imports everything and waits on standard input to be 
 Ends with 0 when it did as asked (a pause or a cancel included), with 1 when result.json holds an error.
 """
 
+from tunery.core.allocator import use_allocator
+
+if __name__ == "__main__":
+    use_allocator()  # before the time that the other imports take is spent twice
+
 import logging
 import os
 import sys
@@ -19,6 +24,7 @@ from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.outcome import as_problem
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluationResult, TrainResult
+from tunery.schemas.estimate import EstimateResult
 
 
 def main(path: str) -> int:
@@ -73,18 +79,26 @@ def _set_up(threads: int) -> None:
 
 def _work(
     folder: AttemptFolder, spec: EngineSpec, given: EngineInput, events: Events, control: Control
-) -> TrainResult | EvaluationResult:
+) -> TrainResult | EvaluationResult | EstimateResult:
     """torch is imported here at the latest, after threads and allocator are set."""
     if given.kind == "evaluate":
         from tunery.engine.evaluate import evaluate
 
         return evaluate(folder, spec, given, events, control)
+    if given.kind == "estimate":
+        from tunery.engine.estimate import estimate
+
+        return estimate(folder, spec, given, events, control)
     from tunery.engine.train import train
 
     return train(folder, spec, given, events, control)
 
 
-def _failed(given: EngineInput, problem: Problem, step: int) -> TrainResult | EvaluationResult:
+def _failed(
+    given: EngineInput, problem: Problem, step: int
+) -> TrainResult | EvaluationResult | EstimateResult:
+    if given.kind == "estimate":
+        return EstimateResult(status="failed", error=problem.as_dict())
     if given.kind == "evaluate":
         return EvaluationResult(status="failed", error=problem.as_dict())
     return TrainResult(status="failed", error=problem.as_dict(), steps=step)

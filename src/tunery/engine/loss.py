@@ -1,7 +1,7 @@
-"""Negative log-likelihood through the output layer, a few rows of logits at a time.
+"""Negative log-likelihood through the output layer, for the supervised rows only and never in a full fp32 matrix.
 
-Logits of all tokens over the whole vocabulary would be the largest matrix of the training by far. Here
-gradients are made while a chunk's logits are at hand, in their place, and only gradients are kept.
+Logits of all tokens over the whole vocabulary would be the largest matrix of the training by far. Here they are made
+for a chunk of rows at a time, and turned into their gradients in the place where they lie.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,13 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-CHUNK_BYTES = 32 * 2**20
-"""Upper size of a chunk's logits in fp32."""
+CHUNK_BYTES = 128 * 2**20
+"""Upper size of a chunk's logits in the numbers of the computation."""
+SLICE_BYTES = 2**20
+"""Upper size of what is worked on in fp32 at once: it stays in the processor's cache."""
+KEPT_BYTES = 256 * 2**20
+"""Upper size of all chunks that are kept for the way back, or the size of the layer's weights in fp32 where that is
+more; others are made again."""
 FILL = 64
 """Rows; they are brought to a multiple of it."""
 
@@ -24,116 +29,93 @@ class _LinearNll(torch.autograd.Function):
         weight_VH: torch.Tensor,
         bias_V: torch.Tensor | None,
         targets_N: torch.Tensor,
-        even: bool,
     ) -> torch.Tensor:
         count = len(targets_N)
         # As with a batch's tokens, the kernels shouldn't meet a new shape every time.
         hidden_NH = torch.nn.functional.pad(hidden_NH, (0, 0, 0, -count % FILL))
         targets_N = torch.nn.functional.pad(targets_N, (0, -count % FILL))
+        wants_hidden, *wants_layer = ctx.needs_input_grad[:3]
         nll_N = torch.empty(len(targets_N), dtype=torch.float32)
-        wanted = ctx.needs_input_grad if even else (False,)
-        gradients = _Gradients(hidden_NH, weight_VH, bias_V, wanted, count)
-        for at, h, t in _chunks(hidden_NH, weight_VH, targets_N):
-            logits = torch.nn.functional.linear(h, weight_VH, bias_V).float()
-            nll_N[at : at + len(t)] = torch.nn.functional.cross_entropy(logits, t, reduction="none")
-            if gradients.wanted:
-                gradients.add(at, h, t, logits)
-        ctx.even = even
-        ctx.save_for_backward(hidden_NH, weight_VH, bias_V, targets_N, *gradients.tensors)
+        # A row's gradient is that of its logits times what the row weighs, so it can be made before that is known.
+        made_NH = torch.empty_like(hidden_NH) if wants_hidden else None
+        kept: list[torch.Tensor] = []
+        room = max(KEPT_BYTES, 4 * weight_VH.numel())
+        for rows in _chunks(hidden_NH, weight_VH):
+            logits = torch.nn.functional.linear(hidden_NH[rows], weight_VH, bias_V)
+            _to_errors(logits, targets_N[rows], nll_N[rows], made_NH is not None or any(wants_layer))
+            if made_NH is not None:
+                torch.mm(logits, weight_VH, out=made_NH[rows])
+            room -= logits.nbytes
+            if any(wants_layer) and room >= 0:
+                kept.append(logits)
+        ctx.save_for_backward(hidden_NH, weight_VH, bias_V, targets_N, made_NH, *kept)
         return nll_N[:count]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_N: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        hidden_NH, weight_VH, bias_V, targets_N, *made = ctx.saved_tensors
-        if ctx.even and (grad_N.numel() == 0 or bool((grad_N == grad_N[0]).all())):
-            scale = grad_N.sum() if grad_N.numel() == 0 else grad_N[0]
-            scaled = [None if tensor is None else tensor * scale.to(tensor.dtype) for tensor in made]
-        else:
-            # Tokens weigh differently, so what was made for equal weights doesn't serve.
-            gradients = _Gradients(hidden_NH, weight_VH, bias_V, ctx.needs_input_grad, len(grad_N))
-            scales_N = torch.nn.functional.pad(grad_N, (0, len(targets_N) - len(grad_N)))
-            for at, h, t in _chunks(hidden_NH, weight_VH, targets_N):
-                logits = torch.nn.functional.linear(h, weight_VH, bias_V).float()
-                gradients.add(at, h, t, logits, scales_N[at : at + len(t), None])
-            scaled = gradients.tensors
-        hidden, weight, bias = scaled
+        hidden_NH, weight_VH, bias_V, targets_N, made_NH, *kept = ctx.saved_tensors
+        _, wants_weight, wants_bias = ctx.needs_input_grad[:3]
+        count = len(grad_N)
+        grad_N1 = torch.nn.functional.pad(grad_N, (0, len(targets_N) - count))[:, None]
+        hidden = None if made_NH is None else (made_NH[:count] * grad_N[:, None]).to(made_NH.dtype)
+        weight = bias = None
+        if wants_weight or wants_bias:
+            for number, rows in enumerate(_chunks(hidden_NH, weight_VH)):
+                if number < len(kept):
+                    errors = kept[number]
+                else:
+                    errors = torch.nn.functional.linear(hidden_NH[rows], weight_VH, bias_V)
+                    _to_errors(errors, targets_N[rows], None, True)
+                if wants_weight:
+                    weight = _sum(weight, errors.T @ (hidden_NH[rows] * grad_N1[rows]).to(errors.dtype))
+                if wants_bias:
+                    bias = _sum(bias, (errors.T @ grad_N1[rows].to(errors.dtype))[:, 0])
         return (
-            None if hidden is None else hidden[: len(grad_N)],
+            hidden,
             None if weight is None else weight.to(weight_VH.dtype),
             None if bias is None or bias_V is None else bias.to(bias_V.dtype),
-            None,
             None,
         )
 
 
-class _Gradients:
-    """Gradients of the three inputs that want one, gathered over chunks; weight and bias in fp32."""
-
-    def __init__(
-        self,
-        hidden_NH: torch.Tensor,
-        weight_VH: torch.Tensor,
-        bias_V: torch.Tensor | None,
-        wanted: tuple[bool, ...],
-        count: int,
-    ) -> None:
-        self._weight_VH = weight_VH
-        self._count = count
-        hidden, weight, bias = (*wanted, False, False)[:3]
-        self.wanted = hidden or weight or bias
-        self.hidden = torch.empty_like(hidden_NH) if hidden else None
-        self.weight = torch.zeros_like(weight_VH, dtype=torch.float32) if weight else None
-        self.bias = torch.zeros_like(bias_V, dtype=torch.float32) if bias and bias_V is not None else None
-
-    @property
-    def tensors(self) -> list[torch.Tensor | None]:
-        return [self.hidden, self.weight, self.bias]
-
-    def add(
-        self,
-        at: int,
-        h: torch.Tensor,
-        t: torch.Tensor,
-        logits: torch.Tensor,
-        scale: torch.Tensor | None = None,
-    ) -> None:
-        """Add what the rows from `at` give. Overwrites `logits`."""
-        error = torch.softmax(logits, -1, out=logits)
-        error[torch.arange(len(t)), t] -= 1
-        error[max(self._count - at, 0) :] = 0
-        if scale is not None:
-            error *= scale
-        error = error.to(h.dtype)
-        if self.hidden is not None:
-            torch.mm(error, self._weight_VH, out=self.hidden[at : at + len(t)])
-        if self.weight is not None:
-            self.weight += error.T @ h
-        if self.bias is not None:
-            self.bias += error.sum(0, dtype=torch.float32)
+def _to_errors(
+    logits_RV: torch.Tensor, targets_R: torch.Tensor, nll_R: torch.Tensor | None, wanted: bool
+) -> None:
+    """Write each row's loss, and over its logits what they err by: their probabilities, less 1 at the target."""
+    size = max(1, SLICE_BYTES // (4 * logits_RV.shape[1]))
+    work_SV = torch.empty(min(size, len(targets_R)), logits_RV.shape[1], dtype=torch.float32)
+    for at in range(0, len(targets_R), size):
+        rows = slice(at, at + size)
+        targets_S1 = targets_R[rows, None]
+        p = work_SV[: len(targets_S1)]
+        p.copy_(logits_RV[rows])
+        top_S1, aimed_S1 = p.amax(1, keepdim=True), p.gather(1, targets_S1)
+        p.sub_(top_S1).exp_()
+        total_S1 = p.sum(1, keepdim=True)
+        if nll_R is not None:
+            nll_R[rows] = (top_S1 + total_S1.log() - aimed_S1)[:, 0]
+        if wanted:
+            p.mul_(total_S1.reciprocal_())
+            p.scatter_add_(1, targets_S1, p.new_full((len(p), 1), -1.0))
+            logits_RV[rows] = p
 
 
-def _chunks(
-    hidden_NH: torch.Tensor, weight_VH: torch.Tensor, targets_N: torch.Tensor
-) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    rows = max(FILL, CHUNK_BYTES // (4 * weight_VH.shape[0]))
-    for at in range(0, len(targets_N), rows):
-        yield at, hidden_NH[at : at + rows], targets_N[at : at + rows]
+def _sum(so_far: torch.Tensor | None, more: torch.Tensor) -> torch.Tensor:
+    """The first as it is, more of them in fp32."""
+    return more if so_far is None else so_far.float().add_(more)
+
+
+def _chunks(hidden_NH: torch.Tensor, weight_VH: torch.Tensor) -> Iterator[slice]:
+    size = max(FILL, CHUNK_BYTES // (weight_VH.element_size() * weight_VH.shape[0]) // FILL * FILL)
+    for at in range(0, len(hidden_NH), size):
+        yield slice(at, at + size)
 
 
 def linear_nll(
-    hidden_NH: torch.Tensor,
-    weight_VH: torch.Tensor,
-    bias_V: torch.Tensor | None,
-    targets_N: torch.Tensor,
-    *,
-    even: bool,
+    hidden_NH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None, targets_N: torch.Tensor
 ) -> torch.Tensor:
-    """-log softmax(hidden @ weight.T + bias)[target] of each row, in nats, fp32.
-
-    `even` says that all rows will weigh the same in what is differentiated: gradients are then made along the way
-    and the logits never again. It may be wrong, at the price of time.
-    """
-    result = _LinearNll.apply(hidden_NH, weight_VH, bias_V, targets_N, even and torch.is_grad_enabled())
+    """-log softmax(hidden @ weight.T + bias)[target] of each row, in nats, fp32."""
+    result = _LinearNll.apply(hidden_NH, weight_VH, bias_V, targets_N)
     assert isinstance(result, torch.Tensor)
     return result

@@ -44,6 +44,20 @@ def has_bf16() -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
+def memory_limit_mb() -> float:
+    """Memory that this process may use, in MiB: the machine's, or what its control group is held to."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    total = next(int(line.split()[1]) / 1024 for line in lines if line.startswith("MemTotal:"))
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(path).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            total = min(total, int(text) / 2**20)
+    return total
+
+
 def memory_mb(peak: bool = False) -> float:
     """Resident memory of this process, now or at its highest, in MiB."""
     wanted = "VmHWM:" if peak else "VmRSS:"

@@ -12,6 +12,11 @@ import torch
 
 _ALIGN = 64
 """Elements; keeps every weight on a cache line of its own, as the matrix kernels like it."""
+_PART = 2**18
+"""Elements that one stroke of the optimizer takes: what it reads and writes of them fits in the cache."""
+_BETAS = (0.9, 0.999)
+_EPSILON = 1e-8
+_adamw = torch.ops.aten._fused_adamw_.default
 
 
 @dataclass(frozen=True)
@@ -37,35 +42,72 @@ class Group:
         for name, parameter in parameters:
             self.places.append(Place(name, tuple(parameter.shape), size))
             size += -(-parameter.numel() // _ALIGN) * _ALIGN
-        self.master = torch.nn.Parameter(torch.zeros(size))
+        self.master = torch.zeros(size)
         self.gradient = torch.zeros(size)
-        self.shadow = self.master.data if dtype == torch.float32 else torch.zeros(size, dtype=dtype)
+        self.memory = {name: torch.zeros(size) for name in ("exp_avg", "exp_avg_sq")}
+        self.shadow = self.master if dtype == torch.float32 else torch.zeros(size, dtype=dtype)
+        self._awaited = {place.name for place in self.places}
         for place, (_, parameter) in zip(self.places, parameters, strict=True):
-            self.view(self.master.data, place).copy_(parameter.data)
+            self.view(self.master, place).copy_(parameter.data)
             parameter.data = self.view(self.shadow, place)
-            self._gather(parameter, self.view(self.gradient, place))
+            self._gather(parameter, place)
         self.refresh()
 
     @staticmethod
     def view(flat: torch.Tensor, place: Place) -> torch.Tensor:
         return flat[place.start : place.stop].view(place.shape)
 
-    def _gather(self, parameter: torch.nn.Parameter, into: torch.Tensor) -> None:
-        if parameter.dtype == torch.float32:
-            parameter.grad = into
-            return
+    def _gather(self, parameter: torch.nn.Parameter, place: Place) -> None:
+        into = self.view(self.gradient, place)
 
-        def add(parameter: torch.Tensor) -> None:
+        def gather(parameter: torch.Tensor) -> None:
             assert parameter.grad is not None
-            into.add_(parameter.grad)
+            if place.name in self._awaited:
+                self._awaited.remove(place.name)
+                into.copy_(parameter.grad)
+            else:
+                into.add_(parameter.grad)
             parameter.grad = None
 
-        parameter.register_post_accumulate_grad_hook(add)
+        parameter.register_post_accumulate_grad_hook(gather)
+
+    def forget(self) -> None:
+        """Start gathering gradients anew."""
+        self._awaited = {place.name for place in self.places}
+
+    def complete(self) -> None:
+        """Weights that nothing depended on have a gradient of zero."""
+        for place in self.places:
+            if place.name in self._awaited:
+                self.view(self.gradient, place).zero_()
 
     def refresh(self) -> None:
         """Bring the shadow up to the masters."""
-        if self.shadow.dtype != torch.float32:
-            self.shadow.copy_(self.master.data)
+        if self.shadow is not self.master:
+            self.shadow.copy_(self.master)
+
+    def step(self, step: torch.Tensor, rate: float, divisor: torch.Tensor, weight_decay: float) -> None:
+        """AdamW on the gradient over `divisor`, and the shadow with it, while a part is in the cache."""
+        for at in range(0, len(self.master), _PART):
+            part = slice(at, at + _PART)
+            _adamw(
+                [self.master[part]],
+                [self.gradient[part]],
+                [self.memory["exp_avg"][part]],
+                [self.memory["exp_avg_sq"][part]],
+                [],
+                [step],
+                lr=rate,
+                beta1=_BETAS[0],
+                beta2=_BETAS[1],
+                weight_decay=weight_decay,
+                eps=_EPSILON,
+                amsgrad=False,
+                maximize=False,
+                grad_scale=divisor,
+            )
+            if self.shadow is not self.master:
+                self.shadow[part].copy_(self.master[part])
 
 
 class Optimizer:
@@ -88,37 +130,37 @@ class Optimizer:
                 shadow = torch.float32 if any(part in name for part in exact) else dtype
                 kinds.setdefault((shadow, parameter.ndim >= 2), []).append((name, parameter))
         self.groups = [Group(named, shadow) for (shadow, _), named in kinds.items()]
-        self._adam = torch.optim.AdamW(
-            # Biases and norms are few and meant to be where they are: only matrices decay.
-            [
-                {"params": [g.master], "weight_decay": weight_decay if len(g.places[0].shape) >= 2 else 0.0}
-                for g in self.groups
-            ],
-            fused=True,
-        )
+        self._weight_decay = weight_decay
         self._max_grad_norm = max_grad_norm
+        self._step = torch.zeros(())
 
     def gradient_norm(self, weight: float) -> float:
         """Norm of the gradient of the mean loss; gradients hold the sum over `weight` tokens."""
+        for group in self.groups:
+            group.complete()
         squares = sum(float(group.gradient.norm()) ** 2 for group in self.groups)
         return math.sqrt(squares) / weight
 
     def step(self, learning_rate: float, weight: float, norm: float) -> None:
         """One step on the mean of the gathered gradients, then start gathering anew."""
-        scale = 1.0 / weight
+        divisor = weight
         if 0 < self._max_grad_norm < norm:
-            scale *= self._max_grad_norm / norm
-        for group, options in zip(self.groups, self._adam.param_groups, strict=True):
-            options["lr"] = learning_rate
-            group.master.grad = group.gradient.mul_(scale)
-        self._adam.step()
+            divisor *= norm / self._max_grad_norm
+        self._step += 1
         for group in self.groups:
-            group.gradient.zero_()
-            group.refresh()
+            # Biases and norms are few and meant to be where they are: only matrices decay.
+            decay = self._weight_decay if len(group.places[0].shape) >= 2 else 0.0
+            group.step(self._step, learning_rate, torch.tensor(float(divisor)), decay)
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Start gathering anew."""
+        for group in self.groups:
+            group.forget()
 
     def masters(self) -> dict[str, torch.Tensor]:
         """The trained weights in fp32, by their name in the model."""
-        return {p.name: g.view(g.master.data, p) for g in self.groups for p in g.places}
+        return {p.name: g.view(g.master, p) for g in self.groups for p in g.places}
 
     def load_masters(self, stored: dict[str, torch.Tensor]) -> None:
         """Put back what `masters` gave."""
@@ -129,19 +171,20 @@ class Optimizer:
 
     def state(self) -> dict[str, torch.Tensor]:
         """AdamW's memory, by weight; empty before the first step."""
+        if not self._step:
+            return {}
+        return self._memories()
+
+    def _memories(self) -> dict[str, torch.Tensor]:
         return {
             f"{key}/{place.name}": group.view(memory, place)
             for group in self.groups
-            for key, memory in self._adam.state.get(group.master, {}).items()
-            if key != "step"
+            for key, memory in group.memory.items()
             for place in group.places
         }
 
     def load_state(self, stored: dict[str, torch.Tensor], steps: int) -> None:
         """Put back what `state` gave after `steps` steps."""
-        for group in self.groups:
-            memory = {key: torch.zeros_like(group.master.data) for key in ("exp_avg", "exp_avg_sq")}
-            for key, flat in memory.items():
-                for place in group.places:
-                    group.view(flat, place).copy_(stored[f"{key}/{place.name}"])
-            self._adam.state[group.master] = {"step": torch.tensor(float(steps)), **memory}
+        for name, view in self._memories().items():
+            view.copy_(stored[name])
+        self._step.fill_(steps)

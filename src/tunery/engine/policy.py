@@ -53,18 +53,15 @@ class Likelihood:
 
     def nll(self, batch: Batch) -> torch.Tensor:
         """Sum over the N supervised tokens of their negative log-likelihood, in nats; fp32 scalar."""
-        return self.token_nll(batch, even=True).sum()
+        return self.token_nll(batch).sum()
 
-    def token_nll(self, batch: Batch, *, even: bool = False) -> torch.Tensor:
-        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32.
-
-        `even` says that all of them will weigh the same, which saves making the logits twice.
-        """
+    def token_nll(self, batch: Batch) -> torch.Tensor:
+        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32."""
         head = self._model.get_output_embeddings()
         if not self._plain_head or type(head) is not torch.nn.Linear:
             return self._by_logits(batch)
         hidden_NH = self._hidden(batch)[batch.predictors_N]
-        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N, even=even)
+        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N)
 
     def sequence_nll(self, batch: Batch) -> torch.Tensor:
         """The sum of them over each of the S sequences; fp64."""

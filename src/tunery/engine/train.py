@@ -225,8 +225,7 @@ class Training:
 
     def _refuse(self, value: float, found: tuple[int, ...]) -> NoReturn:
         """Nothing of this step has touched the weights yet, so what there is can be kept."""
-        for group in self.policy.optimizer.groups:
-            group.gradient.zero_()
+        self.policy.optimizer.forget_gradients()
         self._save()
         rows = ", ".join(str(row + 1) for row in found[:8])
         raise Problem("loss_not_finite", value=str(value), step=self.position.step + 1, rows=rows)

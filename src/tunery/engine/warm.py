@@ -61,7 +61,7 @@ def _train_something() -> None:
         LlamaForCausalLM(config).save_pretrained(folder)
         dtype = compute_dtype()
         model = weights.load_model(Path(folder), dtype, llama)
-    wrapped = weights.add_adapter(model, sft.Settings(), llama.lora_targets(config.to_dict()), "")
+    wrapped = weights.add_adapter(model, sft.Settings(), llama, "")
     optimizer = Optimizer(wrapped, dtype, weight_decay=0.0, max_grad_norm=1.0)
     batch = join([Example(range(_HIDDEN), [False] + [True] * (_HIDDEN - 1))])
     Likelihood(model, llama).nll(batch).backward()

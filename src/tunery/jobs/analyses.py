@@ -63,9 +63,9 @@ def telling(work: Work, total: int) -> Callable[[int], None]:
     return tick
 
 
-def keep(work: Work, result: dict[str, Any], detail: Path) -> None:
-    """Keep an outcome with the file of what is known of each row, and end the task."""
-    blob = work.blobs.put_file(detail)
+def keep(work: Work, result: dict[str, Any], detail: Path | None = None) -> None:
+    """Keep an outcome, with the file of what is known of each row where there is one, and end the task."""
+    blob = None if detail is None else work.blobs.put_file(detail)
     with work.writing(durable=False) as connection:
         connection.execute(
             update(analysis)

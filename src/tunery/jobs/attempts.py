@@ -30,10 +30,12 @@ LayOut = Callable[[AttemptFolder, int], None]
 """Fills a new attempt's folder; gets the folder and the attempt's number."""
 
 _POLL_SECONDS = 0.2
+"""Between looks at an attempt's folder: curves are to look live, and a look is a few stats."""
 _SETTLE_SECONDS = 0.01
 _CANCEL_SECONDS = 5.0
 _SAVE_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
+"""Before the next engine: what ended the last one, such as full memory, may need a moment to be over."""
 
 
 @dataclass(frozen=True)

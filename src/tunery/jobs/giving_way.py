@@ -39,8 +39,8 @@ def step_back(connection: Connection, claim: Claim, to: str) -> None:
     give_back(connection, claim, {"code": "gave_way", "to": to})
     move_run(connection, claim.run, "queued")
     stages.leave_off(connection, claim.run, "waiting")
-    says = f"Gave way to {named(connection, to, claim.project)}; it comes back by itself"
-    says += f" and goes on from step {_furthest(connection, claim.run)}."
+    says = f"Gave way to {named(connection, to, claim.project)}; it continues automatically"
+    says += f" from step {_furthest(connection, claim.run)}."
     stages.note(connection, claim.project, claim.run, says)
 
 
@@ -55,7 +55,7 @@ def come_back(connection: Connection, claim: Claim) -> None:
     ).one_or_none()
     if last is not None and last.outcome == GAVE_WAY:
         waited = (now_us() - last.ended) / MICROSECONDS
-        says = f"Came back after {waited:,.0f} s; going on from step {_furthest(connection, claim.run)}."
+        says = f"Continues after {waited:,.0f} s, from step {_furthest(connection, claim.run)}."
         stages.note(connection, claim.project, claim.run, says)
 
 

@@ -4,16 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
+from tunery.blobs.point import BlobStore
 from tunery.core.attempt import run_data_folder, run_folder
 from tunery.data import general
 from tunery.data.laid_out import Earlier, Sources, lay_out_held_out, lay_out_training, read_report
 from tunery.data.leaks import messages
 from tunery.data.replay import Rows
 from tunery.data.store import VersionReader
-from tunery.db.engine import reading
-from tunery.db.tables import run
 from tunery.jobs import stages
 from tunery.jobs.work import Work
 from tunery.models.lengths import token_length
@@ -24,20 +21,9 @@ from tunery.schemas.run import ResolvedSpec
 def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> tuple[Path, Path | None]:
     """Paths of the training rows and, where there are any, of the validation rows."""
     assert work.claim.run is not None
-
-    def version(manifest: str | None) -> VersionReader | None:
-        return None if manifest is None else VersionReader(work.blobs, manifest)
-
-    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
-    sources = replace(
-        _learnt(work, inputs, resolved),
-        validation=version(inputs["validation"]),
-        held_out=version(inputs["held_out"]),
-        length=token_length(Path(inputs["base_model"])) if joins else None,
-    )
     folder = run_data_folder(work.settings.folder, work.claim.run)
     told = read_report(folder) is not None
-    laid_out = lay_out_training(folder, sources, resolved)
+    laid_out = lay_out_training(folder, sources_of(work.blobs, inputs, resolved), resolved)
     report = read_report(folder)
     if report is not None and not told:
         with work.writing() as connection:
@@ -46,24 +32,34 @@ def training_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) ->
     return laid_out
 
 
-def _learnt(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
-    """The rows that a run learns from."""
-    train = [VersionReader(work.blobs, manifest) for manifest in inputs["train"]]
+def sources_of(blobs: BlobStore, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
+    """The rows that a resolved spec names, by the manifests fixed with it."""
+
+    def version(manifest: str | None) -> VersionReader | None:
+        return None if manifest is None else VersionReader(blobs, manifest)
+
+    joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
+    return replace(
+        _learnt(blobs, inputs, resolved),
+        validation=version(inputs["validation"]),
+        held_out=version(inputs["held_out"]),
+        length=token_length(Path(inputs["base_model"])) if joins else None,
+    )
+
+
+def _learnt(blobs: BlobStore, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
+    """The rows that a run learns from; of an earlier run, where it goes on from one, what that learnt from."""
+    train = [VersionReader(blobs, manifest) for manifest in inputs["train"]]
     corpus: Rows | None = None
     if inputs.get("general") is not None:
-        corpus = VersionReader(work.blobs, inputs["general"])
+        corpus = VersionReader(blobs, inputs["general"])
     elif resolved.spec.data.mix is not None:
         corpus = general.shipped(train[0].manifest.row_kind)
     before = inputs.get("earlier")
-    return Sources(train, general=corpus, earlier=None if before is None else _earlier(work, before))
-
-
-def _earlier(work: Work, inputs: dict[str, Any]) -> Earlier:
-    """The run that is gone on from, for what it learnt from."""
-    with reading(work.engine) as connection:
-        stored = connection.scalars(select(run.c.resolved).where(run.c.id == inputs["run"])).one()
-    resolved = ResolvedSpec.model_validate(stored)
-    return Earlier(resolved, _learnt(work, inputs, resolved))
+    if before is None:
+        return Sources(train, general=corpus)
+    earlier = ResolvedSpec.model_validate(before["resolved"])
+    return Sources(train, general=corpus, earlier=Earlier(earlier, _learnt(blobs, before, earlier)))
 
 
 def _in_words(report: RecipeReport) -> list[str]:

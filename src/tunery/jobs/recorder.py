@@ -122,6 +122,8 @@ def _record_checkpoint(
 def _progressed(progress: Progress, body: dict[str, Any]) -> Progress:
     if body["type"] == "started":
         return progress.model_copy(update={"steps": body["steps"], "step": body["step"]})
+    if body["type"] == "checkpoint":
+        return progress.model_copy(update={"saved": body["step"]})
     if body["type"] != "metric":
         return progress
     values = body["values"]

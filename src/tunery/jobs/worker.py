@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from sqlalchemy import Engine, select, update
@@ -36,6 +35,7 @@ _IDLE_SECONDS = 0.2
 _SETTLE_SECONDS = 0.01
 """Between a commit and the next look for a task, so that many commits don't mean as many looks."""
 _PATIENCE_SECONDS = 1.0
+"""Between tries while the database can't be used."""
 _LIGHT_SLOTS = 2
 
 
@@ -107,11 +107,12 @@ class Worker:
             _LOG.warning("the database can't be used; this worker stays on its list: %s", error.orig)
 
     def _free_the_dead(self) -> None:
-        """A worker of this boot whose process is gone will not renew: don't wait for its lease."""
-        boot = asdict(ProcessIdentity.of(os.getpid()) or ProcessIdentity(0, 0, ""))["boot"]
+        """A worker beside this one whose process is gone will not renew: don't wait for its lease."""
+        mine = ProcessIdentity.of(os.getpid())
+        assert mine is not None
         with reading(self._engine) as connection:
             known = connection.execute(
-                select(worker).where(worker.c.boot == boot, worker.c.id != self.id)
+                select(worker).where(worker.c.boot == mine.boot, worker.c.id != self.id)
             ).all()
         for other in known:
             if not ProcessIdentity(other.pid, other.started, other.boot).alive():
@@ -158,6 +159,7 @@ class Worker:
             time.sleep(self._settings.heartbeat_seconds)
             try:
                 self._renew()
+                self._free_the_dead()
             except OperationalError as error:
                 _LOG.warning("the database can't be used; no lease is renewed: %s", error.orig)
 

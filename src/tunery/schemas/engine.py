@@ -11,7 +11,7 @@ __all__ = ["EngineInput", "EngineSpec", "EvaluatedRow", "EvaluationResult", "Sco
 class EngineInput(Schema):
     """attempt.json: local paths and the resume point. The engine never sees a dataset id."""
 
-    kind: Literal["train", "evaluate"]
+    kind: Literal["train", "evaluate", "estimate"]
     attempt: int
     token: int
     """Fencing token of the claim that started it."""

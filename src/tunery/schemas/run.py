@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from tunery.schemas.base import Microseconds, Name, Schema
 from tunery.schemas.continuing import Continued, ContinueSpec
 from tunery.schemas.cost import Cost
+from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
 
@@ -324,6 +325,8 @@ class Progress(Schema):
     """How far a run is."""
 
     step: int = 0
+    saved: int = 0
+    """Step of the newest checkpoint: a run that dies, or can't save when it is to pause, goes on from there."""
     steps: int = 0
     epoch: float = 0.0
     loss: float | None = None
@@ -371,7 +374,7 @@ class Run(Schema):
     priority: int = 0
     """Who comes first where several wait."""
     idle_time: bool = False
-    """It gives way to other runs, and comes back by itself."""
+    """It gives way to other runs, and continues automatically."""
     progress: Progress
     stages: list[Stage]
     attempt: int
@@ -438,6 +441,8 @@ class RunDetail(Run):
     """Runs that began with a model of this one."""
     result: TrainResult | None = None
     """Of the last attempt; none while it trains."""
+    estimate: EstimateResult | None = None
+    """What was predicted before it was submitted, where somebody asked; to be held against the result."""
 
 
 class Checkpoint(Schema):

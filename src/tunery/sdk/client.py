@@ -33,6 +33,7 @@ from tunery.sdk.stream import Follower, RunEvent
 from tunery.sdk.transport import SyncSender, WaitingSender
 
 RECONNECT_WAIT = 0.5
+"""Seconds before a broken stream is opened again, so that a server that restarts isn't flooded."""
 PATIENCE = 60.0
 """Seconds a stream goes on knocking at a server that doesn't answer."""
 

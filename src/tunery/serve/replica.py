@@ -24,6 +24,7 @@ _START_SECONDS = 600.0
 """Loading a large base from a slow disk takes minutes, not hours."""
 _STOP_SECONDS = 5.0
 _TICK_SECONDS = 0.05
+"""Between looks whether a replica that starts is ready: short beside the seconds it takes to load."""
 _READ_SECONDS = 600.0
 """A replica silent for so long in the middle of an answer counts as gone."""
 _TAIL_BYTES = 8192

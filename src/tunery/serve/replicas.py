@@ -31,6 +31,7 @@ _ROOM_SECONDS = 60.0
 _FAILURE_SECONDS = 10.0
 """A base that couldn't be started isn't tried again for so long."""
 _POLL_SECONDS = 0.05
+"""Between looks for a free place: what somebody who waits for an answer doesn't notice."""
 
 
 State = Literal["idle", "starting", "ready", "failed"]

@@ -13,6 +13,7 @@ from tunery.services import starts
 
 _LOG = logging.getLogger("tunery.server")
 _LOOK_SECONDS = 2.0
+"""Schedules tell minutes; a start may be this late."""
 
 
 class Timekeeper:

@@ -67,12 +67,14 @@ def about(ctx: Context, kind: str, content_hash: str) -> list[Analysis]:
     return [_analysis(row) for row in found]
 
 
-def ask(ctx: Context, kind: str, subject: str, content_hash: str, payload: dict[str, Any]) -> Analysis:
-    """As `find`; where there is none, or it failed, a task is queued to find it out."""
+def ask(
+    ctx: Context, kind: str, subject: str, content_hash: str, payload: dict[str, Any], *, engine: bool = False
+) -> Analysis:
+    """As `find`; where there is none, or it failed, a task is queued to find it out; by an `engine`, if need be."""
     row = _row(ctx, kind, subject)
     if row is None or _analysis(row).state == "failed":
         id = row.id if row else new_id("ana")
-        queued = enqueue(ctx.conn, kind, ctx.project, {**payload, "analysis": id})
+        queued = enqueue(ctx.conn, kind, ctx.project, {**payload, "analysis": id}, engine=engine)
         if row is None:
             ctx.conn.execute(
                 analysis.insert().values(

@@ -13,6 +13,7 @@ from tunery.db.tables import attempt, job, run, task
 from tunery.jobs.states import RUN_ENDED
 from tunery.schemas.cost import Cost, Prices
 from tunery.schemas.run import ResolvedSpec
+from tunery.services import estimated
 from tunery.services.context import Context
 from tunery.services.prices import billed_hours, micro_of, prices_of
 
@@ -27,9 +28,14 @@ def before(ctx: Context, resolved: ResolvedSpec, tokens: int | None) -> Cost | N
     if prices is None or tokens is None:
         return None
     everything = tokens * spec.settings["epochs"]
-    speed, name = _speed(ctx, resolved)
     hours = basis = None
-    if speed:
+    measured = estimated.known(ctx, resolved)
+    if measured is not None and measured.train_seconds is not None:
+        seconds = measured.train_seconds.value + measured.other_seconds
+        everything, hours = measured.tokens, billed_hours(round(seconds * MICROSECONDS))
+        basis = "measured on some of its rows"
+    elif (found := _speed(ctx, resolved)) is not None:
+        name, speed = found
         hours = billed_hours(round(everything / speed * MICROSECONDS))
         basis = f"{name} trained {speed:,.0f} tokens a second"
     return Cost(
@@ -70,8 +76,8 @@ def _engine_time(ctx: Context, id: str) -> int:
     return sum(max(0, (one.ended or now) - one.started) for one in spans)
 
 
-def _speed(ctx: Context, resolved: ResolvedSpec) -> tuple[float, str]:
-    """Tokens a second that the newest run of the same kind was measured at, and its name; 0 where there is none."""
+def _speed(ctx: Context, resolved: ResolvedSpec) -> tuple[str, float] | None:
+    """Tokens a second that the newest run of the same kind was measured at, and its name."""
     spec = resolved.spec
     found = ctx.conn.execute(
         select(job.c.name, run.c.number, run.c.result, run.c.resolved)
@@ -90,5 +96,5 @@ def _speed(ctx: Context, resolved: ResolvedSpec) -> tuple[float, str]:
         same = row.resolved["spec"]["settings"]["finetuning_type"] == kind
         speed = row.result["train"]["tokens_per_second"] if row.result else 0
         if same and speed:
-            return speed, f"{row.name} #{row.number}"
-    return 0.0, ""
+            return f"{row.name} #{row.number}", speed
+    return None

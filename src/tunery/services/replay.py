@@ -39,7 +39,7 @@ def added(ctx: Context, found: RunData, start: Start) -> tuple[RunData, str | No
     share = DEFAULT_REPLAY if wanted.replay is None else wanted.replay
     replay, learnt, left_out = NO_REPLAY, None, None
     if share:
-        learnt = _learnt(ctx, start.continued.run, start.continued.name, start.earlier)
+        learnt = _learnt(ctx, start.continued.name, start.earlier)
         chosen, left_out = _fitting(learnt.facts, found)
         if left_out and wanted.replay:
             raise Problem(
@@ -74,7 +74,7 @@ def _fitting(learnt: Sequence[DataFacts], found: RunData) -> tuple[list[DataFact
     )
 
 
-def _learnt(ctx: Context, id: str, name: str, resolved: ResolvedSpec) -> _Learnt:
+def _learnt(ctx: Context, name: str, resolved: ResolvedSpec) -> _Learnt:
     """What a run learnt from, by dataset; how many rows of each is estimated."""
     data, hashes = resolved.spec.data, resolved.data_hashes
     manifests: dict[str, str] = {}
@@ -113,7 +113,7 @@ def _learnt(ctx: Context, id: str, name: str, resolved: ResolvedSpec) -> _Learnt
         ],
         manifests=manifests,
         inputs={
-            "run": id,
+            "resolved": resolved.model_dump(mode="json"),
             "train": [manifests[ref.label] for ref in data.train],
             "general": manifests.get(data.mix.label) if data.mix else None,
             "earlier": nested.inputs if nested else None,
@@ -127,7 +127,7 @@ def _nested(ctx: Context, resolved: ResolvedSpec) -> _Learnt | None:
     if continued is None or not continued.replayed:
         return None
     stored = ctx.conn.scalars(select(run.c.resolved).where(run.c.id == continued.run)).one()
-    return _learnt(ctx, continued.run, continued.name, ResolvedSpec.model_validate(stored))
+    return _learnt(ctx, continued.name, ResolvedSpec.model_validate(stored))
 
 
 def _by_hash(ctx: Context, label: str, content_hash: str, name: str) -> tuple[DataFacts, str]:

@@ -27,6 +27,7 @@ from tunery.jobs import stages
 from tunery.jobs.states import RUN_ENDED, TASK_ENDED, move_run, move_task
 from tunery.launch.point import LAUNCHERS
 from tunery.models.folder import ModelFolder
+from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import LeakReport, RecipePreview, RecipeReport
 from tunery.schemas.run import (
@@ -43,7 +44,7 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, continuing, costs, job_lines, lists, replay, run_data
+from tunery.services import base_models, continuing, costs, estimated, job_lines, lists, replay, run_data
 from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
 from tunery.services.continuing import Start
@@ -64,11 +65,17 @@ def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     return _filled(ctx, _plan(ctx, spec, measured=True))[0]
 
 
+def plan(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
+    """What would run, and the inputs that would be fixed with it. Raises the Problem that submitting would."""
+    looked_up = _plan(ctx, spec)
+    return _filled(ctx, looked_up)[0], _inputs(ctx, looked_up)
+
+
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
     """What a spec's data would come to. Raises the Problem that submitting would."""
-    plan = _plan(ctx, spec, measured=True)
-    resolved, leaks = _filled(ctx, plan)
-    found = plan.found
+    looked_up = _plan(ctx, spec, measured=True)
+    resolved, leaks = _filled(ctx, looked_up)
+    found = looked_up.found
     told = preview_of(
         resolved,
         train=found.train,
@@ -92,11 +99,12 @@ def recipe(ctx: Context, id: str) -> RecipeReport:
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
-    plan = _plan(ctx, spec)
-    resolved = _filled(ctx, plan)[0]
+    looked_up = _plan(ctx, spec)
+    resolved, start = _filled(ctx, looked_up)[0], looked_up.start
     spec = resolved.spec
     job_id, number = job_lines.next_run(ctx, spec)
     id = new_id("run")
+    predicted = estimated.known(ctx, resolved)
     ctx.conn.execute(
         run.insert().values(
             id=id,
@@ -107,15 +115,16 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
             method=spec.method,
             base_model=spec.base_model,
             resolved=resolved.model_dump(mode="json"),
-            inputs=_inputs(ctx, plan),
+            inputs=_inputs(ctx, looked_up),
             stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
             progress=Progress().model_dump(),
-            continues_id=plan.start.continued.run if plan.start else None,
+            continues_id=start.continued.run if start else None,
+            estimate=None if predicted is None else predicted.model_dump(mode="json"),
             created=now_us(),
         )
     )
-    if plan.start is not None:
-        continuing.keep(ctx, plan.start, id)
+    if start is not None:
+        continuing.keep(ctx, start, id)
     stages.note(ctx.conn, ctx.project, id, stages.SAYS["queued"])
     stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
@@ -149,6 +158,7 @@ def get_run(ctx: Context, id: str) -> RunDetail:
         ancestors=continuing.ancestors(ctx, resolved),
         continued_by=continuing.continued_by(ctx, row.id),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
+        estimate=None if row.estimate is None else EstimateResult.model_validate(row.estimate),
     )
 
 

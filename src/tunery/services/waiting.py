@@ -25,13 +25,14 @@ def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
     ).one_or_none()
     if own is None:
         return None
-    if not _slots(ctx):
+    slots = _slots(ctx)
+    if not slots:
         return Waiting(
             code="no_worker",
             message="No worker is running. The server restarts it automatically; if not, see the server's log.",
         )
     in_the_way = own.lane in _ENGINES and (
-        _project_limit(ctx) or _slot_coming(ctx, own) or _others_first(ctx, own)
+        _project_limit(ctx) or _slot_coming(ctx, own) or _others_first(ctx, own, slots)
     )
     if in_the_way:
         return in_the_way
@@ -69,7 +70,7 @@ def _slot_coming(ctx: Context, own: Row[Any]) -> Waiting | None:
     return Waiting(code="slot_coming", message=says, ahead=ahead, ahead_count=count)
 
 
-def _others_first(ctx: Context, own: Row[Any]) -> Waiting | None:
+def _others_first(ctx: Context, own: Row[Any], slots: int) -> Waiting | None:
     """Whose engines work or begin earlier. Any run that waits comes before an idle-time run."""
     earlier = and_(task.c.lane == own.lane, task.c.place < own.place)
     if own.lane == "idle":
@@ -77,13 +78,16 @@ def _others_first(ctx: Context, own: Row[Any]) -> Waiting | None:
     count, ahead = _named(
         ctx, and_(or_(_AT_WORK, and_(task.c.state == "queued", earlier)), task.c.run_id != own.run_id)
     )
-    if count < _slots(ctx):
+    if count < slots:
         return None
     more = f", and {count - 1:,} more" if count > 1 else ""
     code, says = "runs_ahead", f"Waiting for its turn: {ahead[0]} is ahead{more}."
     if (own.reason or {}).get("code") == "gave_way":
         other = named(ctx.conn, own.reason["to"], own.project_id)
-        code, says = "gave_way", f"Gave way to {other}; it comes back by itself when nothing else waits."
+        code, says = (
+            "gave_way",
+            f"Gave way to {other}; it continues automatically when nothing else is waiting.",
+        )
     elif own.lane == "idle":
         code, says = "idle_time", f"Waiting for idle time: {ahead[0]} comes first{more}."
     return Waiting(code=code, message=says, ahead=ahead, ahead_count=count)
@@ -104,4 +108,4 @@ def _named(ctx: Context, which: ColumnElement[bool]) -> tuple[int, list[str]]:
         f"{row.name} #{row.number}" if row.project_id == ctx.project else "a run of another project"
         for row in first
     ]
-    return count, names
+    return count, names or ["another task"] * bool(count)

@@ -11,6 +11,7 @@ from tunery.api.paging import After, Limit
 from tunery.api.session import Reading, Writing
 from tunery.api.streams import EventStream, Followed, follow, followed_run
 from tunery.schemas.diagnosis import Diagnosis
+from tunery.schemas.estimate import Estimate
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import (
@@ -23,7 +24,7 @@ from tunery.schemas.run import (
     RunSpec,
     RunState,
 )
-from tunery.services import diagnosis, runs
+from tunery.services import diagnosis, estimates, runs
 
 router = APIRouter(prefix="/runs")
 
@@ -38,6 +39,15 @@ def resolve_run(ctx: Reading, spec: RunSpec) -> ResolvedSpec:
 def preview_run(ctx: Reading, spec: RunSpec) -> RecipePreview:
     """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return runs.preview(ctx, spec)
+
+
+@router.post("/estimate")
+def estimate_run(ctx: Writing, spec: RunSpec) -> Estimate:
+    """What a run would need: tokens, steps, time and memory, from a short measurement of the real model.
+
+    Asked for the first time it queues the measurement; asked again it says how far that is, and then what was found.
+    """
+    return estimates.ask(ctx, spec)
 
 
 @router.post("", status_code=201, response_model=RunDetail)

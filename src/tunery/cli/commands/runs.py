@@ -6,7 +6,18 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
-from tunery.cli.runs_in_words import cost, findings, lineage, outlook, progress, run_name, waits
+from tunery.cli.runs_in_words import (
+    cost,
+    estimated,
+    findings,
+    held_against,
+    lineage,
+    outlook,
+    pause_costs,
+    progress,
+    run_name,
+    waits,
+)
 
 API_VERSION = 1
 _ORIGINS = {
@@ -50,6 +61,22 @@ def create(spec: Path, follow: bool, dry_run: bool, idle_time: bool, priority: i
             follow_run(client, run.id)
         else:
             answer(run, lambda: say(f"{run_name(run)} is {run.state} ({run.id}). {waits(run)}".strip()))
+
+
+@command.command("estimate")
+@click.argument("spec", type=click.Path(path_type=Path))
+def estimate(spec: Path) -> None:
+    """Measure what the run that SPEC describes would need: tokens, steps, time and memory. Starts nothing."""
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        found = client.runs.estimate(spec)
+
+    def people() -> None:
+        for line in estimated(found):
+            say(line)
+
+    answer(found, people)
 
 
 @command.command("list")
@@ -115,6 +142,8 @@ def show(run: str) -> None:
             ["stage", "state", "started", "ended"],
             [(s.name, s.state, when(s.started), when(s.ended)) for s in found.stages],
         )
+        for line in held_against(found):
+            say(line)
         for line in findings(seen) if seen and seen.findings else ():
             say(line)
         _show_settings(found.resolved)
@@ -193,7 +222,13 @@ def _verb(name: str, help: str) -> None:
 
         with Client() as client:
             asked = getattr(client.runs, name)(run)
-        answer(asked, lambda: say(f"{run_name(asked)} is {asked.state}; requested: {name}."))
+
+        def people() -> None:
+            say(f"{run_name(asked)} is {asked.state}; requested: {name}.")
+            if name == "pause" and asked.state == "running":
+                say(pause_costs(asked))
+
+        answer(asked, people)
 
 
 _verb("stop", "Stop now and keep the model so far.")

@@ -22,6 +22,7 @@ API_VERSION = 1
 )
 @click.option("--accept-bad-rows", is_flag=True, help="Train on the usable rows even if some rows are bad.")
 @click.option("--dry-run", is_flag=True, help="Only show what the training data adds up to; train nothing.")
+@click.option("--estimate", is_flag=True, help="Only measure the time and memory it needs; train nothing.")
 @click.option("--server", is_flag=True, help="Submit to the server and follow the run there.")
 def command(
     spec: Path | None,
@@ -32,6 +33,7 @@ def command(
     threads: int | None,
     accept_bad_rows: bool,
     dry_run: bool,
+    estimate: bool,
     server: bool,
 ) -> None:
     """Train as SPEC, a YAML file, says; relative paths in it start at its folder.
@@ -43,6 +45,8 @@ def command(
     if out is not None and resume is not None:
         raise click.UsageError("--resume continues in the run's own folder; leave out --out.")
     if server:
+        if estimate:
+            raise click.UsageError("On the server, `tunery runs estimate SPEC` does this.")
         if resume or out or accept_bad_rows:
             raise click.UsageError("--out, --resume and --accept-bad-rows are for training without a server.")
         assert spec is not None
@@ -52,6 +56,11 @@ def command(
         if spec is None:
             raise click.UsageError("--dry-run needs a SPEC; it can't be combined with --resume.")
         _preview_here(spec, accept_bad_rows, (steps, seed, threads))
+        return
+    if estimate:
+        if spec is None:
+            raise click.UsageError("--estimate needs a SPEC; it can't be combined with --resume.")
+        _estimate_here(spec, accept_bad_rows, (steps, seed, threads))
         return
     _here(spec, out, resume, accept_bad_rows, (steps, seed, threads))
 
@@ -99,6 +108,25 @@ def _preview_here(
     spec = RunSpec.model_validate(_changed(read.model_dump(exclude_unset=True), *changes))
     found = preview(spec, accept_bad_rows=accept_bad_rows)
     answer(found, lambda: show_preview(found))
+
+
+def _estimate_here(
+    file: Path, accept_bad_rows: bool, changes: tuple[int | None, int | None, int | None]
+) -> None:
+    from tunery.cli.local_estimate import estimate
+    from tunery.cli.local_spec import read_local_spec
+    from tunery.cli.runs_in_words import estimated
+    from tunery.schemas.run import RunSpec
+
+    read = read_local_spec(file)
+    spec = RunSpec.model_validate(_changed(read.model_dump(exclude_unset=True), *changes))
+    found = estimate(spec, accept_bad_rows=accept_bad_rows)
+
+    def people() -> None:
+        for line in estimated(found):
+            say(line)
+
+    answer(found, people)
 
 
 def _on_server(

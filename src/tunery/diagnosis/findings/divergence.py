@@ -2,13 +2,11 @@
 
 from tunery.diagnosis.findings.point import Seen
 from tunery.diagnosis.history import History
-from tunery.diagnosis.shape import differ, stretches
+from tunery.diagnosis.shape import differ, opening, stretches
 
 API_VERSION = 1
 TITLE = "Divergence"
-HELP = (
-    "The loss became infinite or no number, or it ends well above the lowest level it had: the model forgets."
-)
+HELP = "The loss became infinite or NaN, or ends well above its lowest level: the model is diverging."
 
 _FEWEST = 10
 _STRETCHES = 8
@@ -16,8 +14,8 @@ _RISE = 0.25
 _SURE = 4.0
 _ADVICE = (
     "Lower learning_rate to a third, and set warmup_ratio to 0.05.",
-    "Keep max_grad_norm at 1 or lower, so that no single batch moves the model far.",
-    "What the model was before is in the checkpoints up to step {first_step}: publish one of them, or begin anew.",
+    "Keep max_grad_norm at 1 or lower, so that no single batch changes the model much.",
+    "Checkpoints up to step {first_step} are from before: publish one of them, or start a new run.",
 )
 
 
@@ -28,7 +26,7 @@ def look(history: History) -> Seen | None:
     if len(values) < _FEWEST:
         return None
     parts = stretches(values, _STRETCHES)
-    lowest = min(parts, key=lambda part: part.value)
+    lowest = min(opening(values), *parts, key=lambda part: part.value)
     after = [part for part in parts if part.first > lowest.first]
     size = max(lowest.value, 0.1 * parts[0].value, 1e-9)
     rises = [part.value - lowest.value for part in after]
@@ -38,7 +36,7 @@ def look(history: History) -> Seen | None:
         return None  # only the newest stretch is up: it may be a spike
     return Seen(
         "problem",
-        "The training loss rose from {lowest} at step {first_step} to {last} and stays up.",
+        "The training loss rose from {lowest} at step {first_step} to {last} and stays there.",
         _ADVICE,
         steps[lowest.last],
         steps[-1],
@@ -53,8 +51,8 @@ def _not_finite(history: History, params: dict[str, object]) -> Seen:
     rows = [int(row) for row in str(params.get("rows", "")).split(",") if row.strip().isdigit()]
     return Seen(
         "problem",
-        "At step {last_step} the loss or its gradient was no number any more; the training was ended there.",
-        ["Look at the rows named here: very long ones, or ones without sense, do this.", *_ADVICE],
+        "At step {last_step} the loss or its gradient became NaN or infinite, and training stopped.",
+        ["Check the rows listed here: very long or nonsensical rows can cause this.", *_ADVICE],
         last,
         step,
         steps=[step],

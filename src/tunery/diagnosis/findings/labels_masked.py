@@ -4,8 +4,10 @@ from tunery.diagnosis.findings.point import Seen
 from tunery.diagnosis.history import History
 
 API_VERSION = 1
-TITLE = "Nothing to learn from"
-HELP = "Rows without a supervised token: no answer, one that was cut away, or a template that marks none."
+TITLE = "No tokens to train on"
+HELP = (
+    "Rows without a token to train on: no answer, an answer that was cut off, or a template that marks none."
+)
 
 _SHARE = 0.02
 _POINTS = 3
@@ -13,11 +15,11 @@ _POINTS = 3
 
 def look(history: History) -> Seen | None:
     if history.reason and history.reason.get("code") == "no_supervised_tokens":
-        says = "No row holds anything to learn from, so no training was begun."
+        says = "No row has any tokens to train on, so training didn't start."
         return Seen("problem", says, _advice(history), 0, 0)
     values, steps = history.train.values, history.train.steps
     if len(values) >= _POINTS and not any(values) and not any(history.grad_norm.values):
-        says = "The training loss is exactly 0 at every step: no token is learnt from."
+        says = "The training loss is exactly 0 at every step: no token is trained on."
         return Seen("problem", says, _advice(history), steps[0], steps[-1])
     dropped, rows = history.counts.get("dropped_rows", 0), history.counts.get("rows", 0)
     if not rows or dropped < max(1, _SHARE * rows):
@@ -40,7 +42,7 @@ def _advice(history: History) -> list[str]:
         else "Raise max_sequence_length: "
     )
     return [
-        "Look at some rows as the model sees them; what it learns from is marked there.",
+        "Look at some rows as the model sees them; the text it trains on is marked there.",
         f"{short}where a question fills it, the answer behind it is cut away.",
-        "See that every row ends with an answer, and that it isn't empty.",
+        "Check that every row ends with an answer that isn't empty.",
     ]

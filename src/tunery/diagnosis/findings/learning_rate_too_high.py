@@ -2,7 +2,7 @@
 
 from tunery.diagnosis.findings.point import Seen
 from tunery.diagnosis.history import History
-from tunery.diagnosis.shape import Level, beginning, differ, stretches
+from tunery.diagnosis.shape import Level, beginning, differ, opening, stretches
 
 API_VERSION = 1
 TITLE = "Learning rate too high"
@@ -23,7 +23,7 @@ def look(history: History) -> Seen | None:
     peak = max(history.learning_rate.values, default=0.0)
     if not peak or len(values) < _FEWEST:
         return None
-    start = beginning(values)
+    start = min(beginning(values), opening(values), key=lambda level: level.value)
     lowest: Level | None = None
     for part in stretches(values, _STRETCHES, fewest=5):
         rate = history.learning_rate.at(steps[part.last]) or 0.0
@@ -54,8 +54,8 @@ def _seen(history: History, part: Level, base: Level, rate: float) -> Seen:
         "The training loss rose from {before} to {after} by step {last_step}, at a learning rate of {rate}.",
         [
             "Lower learning_rate to a third: {third}.",
-            "Lengthen the warm-up (warmup_ratio)." if gradual else "Let it warm up: warmup_ratio 0.05.",
-            "Put more rows in a step (gradient_accumulation_steps), and keep max_grad_norm at 1.",
+            "Lengthen the warm-up (warmup_ratio)." if gradual else "Add a warm-up: warmup_ratio 0.05.",
+            "Use more rows per step (gradient_accumulation_steps), and keep max_grad_norm at 1.",
         ],
         steps[base.first],
         steps[part.last],

@@ -32,12 +32,12 @@ def look(history: History) -> Seen | None:
     figures = {"last": last.value} | ({} if apart is None else {"apart": apart})
     return Seen(
         "hint" if apart is None else "warning",
-        "The training loss fell to {last}, and no rows apart tell whether the model does as well on new ones."
+        "The training loss fell to {last}, and there is no validation to show how well it does on new rows."
         if apart is None
-        else "The training loss fell to {last}, while that of rows kept apart is {apart}.",
+        else "The training loss fell to {last}, while the validation loss is {apart}.",
         [
-            "Set rows aside (validation_split_ratio with eval_steps) or name held-out rows: they tell how new ones go.",
-            "Where answers are free text, train less: fewer epochs, or a lower learning_rate.",
+            "Set rows aside (validation_split_ratio with eval_steps) or choose held-out rows to measure that.",
+            "If answers are free text, train less: fewer epochs, or a lower learning_rate.",
         ]
         if apart is None
         else [

@@ -8,7 +8,7 @@ from tunery.diagnosis.shape import falling, spread, swing
 
 API_VERSION = 1
 TITLE = "Oscillation"
-HELP = "The loss goes up and down in waves of a tenth of its level or more: steps are too large, or batches too unlike."
+HELP = "The loss goes up and down by a tenth of its level or more: steps are too large, or batches differ too much."
 
 _FEWEST = 40
 _MOST = 600
@@ -36,11 +36,11 @@ def look(history: History) -> Seen | None:
     period = 2 * half * max(1, round((steps[-1] - steps[0]) / (len(steps) - 1)))
     return Seen(
         "warning",
-        "The training loss swings around {usual} by about {percent} %, with a period of about {period} steps.",
+        "The training loss oscillates around {usual} by about {percent} %, with a period of about {period} steps.",
         [
             "Lower learning_rate to a half or a third.",
-            "Put more rows in a step: raise gradient_accumulation_steps or batch_size.",
-            "Where several datasets are mixed, see whether their losses differ much.",
+            "Use more rows per step: raise gradient_accumulation_steps or batch_size.",
+            "If several datasets are mixed, check whether their losses differ a lot.",
         ],
         steps[0],
         steps[-1],

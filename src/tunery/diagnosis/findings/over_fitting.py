@@ -29,11 +29,11 @@ def look(history: History) -> Seen | None:
         return None
     return Seen(
         "warning",
-        "Since step {first_step} the validation loss rises, from {lowest} to {last}, while the training loss falls "
+        "Since step {first_step} the validation loss has risen from {lowest} to {last}, while the training loss falls "
         "from {then} to {now}: the model learns the rows by heart.",
         [
-            "Use the model as it was around step {first_step}: publish a checkpoint of then, or train fewer epochs.",
-            "Let the training end by itself: early_stopping with early_stopping_mode best.",
+            "Use the model as it was around step {first_step}: publish a checkpoint from then, or train fewer epochs.",
+            "Stop training automatically: early_stopping with early_stopping_mode best.",
             "More rows, or more varied ones, help most; lora_dropout, weight_decay and neftune help a little.",
         ],
         found.steps[best],

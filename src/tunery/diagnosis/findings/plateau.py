@@ -50,8 +50,8 @@ def look(history: History) -> Seen | None:
         "The training loss has stayed at about {level} since step {first_step}.",
         [
             "If the model is good enough there, train less: fewer epochs, or early_stopping with eval_steps.",
-            "To go on learning, let the learning rate fall (lr_scheduler cosine or linear), or raise it if it is low.",
-            "What can be learnt from these rows may be learnt: more, or more varied, rows help then.",
+            "To keep improving, let the learning rate fall (lr_scheduler cosine or linear), or raise it if it is low.",
+            "The model may have learnt all it can from these rows: more, or more varied, rows would help.",
         ],
         begun,
         steps[-1],

@@ -36,7 +36,7 @@ def look(history: History) -> Seen | None:
     many = len(found) >= _MANY
     return Seen(
         "warning" if many else "hint",
-        "The training loss leapt up and came back {count} times; at step {at} to {highest}, where {usual} was usual."
+        "The training loss spiked {count} times; at step {at} to {highest}, from around {usual}."
         if len(found) > 1
         else "At step {at} the training loss leapt to {highest}, where {usual} was usual, and came back.",
         [

@@ -1,9 +1,7 @@
 """What is in a dataset's version: rows searched and as a model sees them, statistics, differences; and deletion."""
 
-import time
 from typing import Any, Literal
 
-from tunery.core.errors import Problem
 from tunery.schemas.dataset import DatasetVersion
 from tunery.schemas.statistics import (
     ChangeKind,
@@ -16,7 +14,8 @@ from tunery.schemas.statistics import (
     StatisticsRequest,
 )
 from tunery.schemas.task import Task
-from tunery.sdk.call import Call, Flow, Pause, as_json, segment, send
+from tunery.sdk.call import Call, Flow, as_json, segment, send
+from tunery.sdk.finish import finish_task
 
 _FOUND = as_json(FoundRows)
 _SEEN = as_json(Seen)
@@ -98,7 +97,7 @@ def statistics(
     path = f"{_version(dataset, number)}/statistics"
     body = StatisticsRequest(base_model=base_model).model_dump(mode="json")
     asked = yield from send(Call("POST", path, _STATISTICS, body=body))
-    yield from _finish(asked.task, timeout, poll)
+    yield from finish_task(asked.task, timeout, poll)
     query = {"base_model": base_model, "length": length}
     return (yield from send(Call("GET", path, _STATISTICS, query=query)))
 
@@ -113,7 +112,7 @@ def compare(
     path = f"/api/v1/datasets/{segment(dataset)}/comparisons"
     body = ComparisonRequest(old=old, new=new).model_dump(mode="json")
     asked = yield from send(Call("POST", path, _COMPARISON, body=body))
-    yield from _finish(asked.task, timeout, poll)
+    yield from finish_task(asked.task, timeout, poll)
     return (yield from send(Call("GET", f"{path}/{old}/{new}", _COMPARISON)))
 
 
@@ -137,20 +136,7 @@ def delete_version(dataset: str, number: int, *, even_if_used: bool = False) -> 
 def collect_garbage(*, timeout: float | None = None, poll: float = 0.3) -> Flow[Task]:
     """Free the bytes of deleted versions, and wait for it. The task's result has `blobs` and `bytes`."""
     asked = yield from send(Call("POST", "/api/v1/garbage", _TASK))
-    return (yield from _finish(asked.id, timeout, poll))
-
-
-def _finish(id: str, timeout: float | None, poll: float) -> Flow[Task]:
-    end = None if timeout is None else time.monotonic() + timeout
-    while True:
-        task = yield from send(Call("GET", f"/api/v1/tasks/{segment(id)}", _TASK))
-        if task.state in ("failed", "cancelled"):
-            raise Problem.from_dict(task.reason or {"message": f"the task {id} was cancelled"})
-        if task.state == "succeeded":
-            return task
-        if end is not None and time.monotonic() > end:
-            raise TimeoutError(f"the task {id} goes on after {timeout} s")
-        yield Pause(poll)
+    return (yield from finish_task(asked.id, timeout, poll))
 
 
 def _version(dataset: str, number: int) -> str:

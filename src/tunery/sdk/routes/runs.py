@@ -7,10 +7,12 @@ from typing import Any
 
 from tunery.core.errors import Problem
 from tunery.schemas.diagnosis import Diagnosis
+from tunery.schemas.estimate import Estimate, EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog, RunSpec
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
+from tunery.sdk.finish import finish_task
 from tunery.sdk.spec import SpecLike, to_spec
 from tunery.sdk.stream import RunEvent
 
@@ -27,6 +29,7 @@ _SPEC = as_json(RunSpec)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
+_ESTIMATE = as_json(Estimate)
 _DIAGNOSIS = as_json(Diagnosis)
 _BODIES = as_json(list[dict[str, Any]])
 
@@ -48,6 +51,20 @@ def preview(spec: SpecLike) -> Call[RecipePreview]:
 def spec(run: str) -> Call[RunSpec]:
     """A run as a person would write it: what the next run of its name may start from."""
     return Call("GET", f"/api/v1/runs/{segment(run)}/spec", _SPEC)
+
+
+def estimate(spec: SpecLike, *, timeout: float | None = None, poll: float = 0.5) -> Flow[EstimateResult]:
+    """What a run would need: tokens, steps, time and memory. Measures it, if nobody did before, and waits.
+
+    Raises the Problem that submitting would, the one that measuring failed with, or TimeoutError.
+    """
+    call = Call("POST", "/api/v1/runs/estimate", _ESTIMATE, body=_sent(spec), safe=True)
+    asked = yield from send(call)
+    if asked.found is None:
+        yield from finish_task(asked.task, timeout, poll)
+        asked = yield from send(call)
+    assert asked.found is not None
+    return asked.found
 
 
 def recipe(run: str) -> Call[RecipeReport]:
@@ -166,6 +183,7 @@ class Runs(Resource[S]):
 
     resolve = endpoint(resolve)
     preview = endpoint(preview)
+    estimate = flow(estimate)
     recipe = endpoint(recipe)
     spec = endpoint(spec)
     create = endpoint(create)

@@ -30,6 +30,7 @@ PART = 8 << 20
 PATIENCE = 60.0
 """Seconds without any progress until an upload is given up."""
 WAIT = 0.5
+"""Seconds before a part is sent again, for what passes by itself."""
 _TUS = {"Tus-Resumable": "1.0.0"}
 PASSING = frozenset({"no_server", "foreign_answer", "upload_busy", "upload_conflict"})
 """Problems that may be over a moment later; then the server says how much it has."""

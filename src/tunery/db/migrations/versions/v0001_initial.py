@@ -260,6 +260,7 @@ def upgrade() -> None:
         sa.Column("progress", sa.JSON(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("estimate", sa.JSON(), nullable=True, comment="what was predicted before it was submitted"),
         sa.Column(
             "event_seq", sa.BigInteger(), server_default="0", nullable=False, comment="last event's number"
         ),

@@ -1,5 +1,6 @@
 // The form of a new run: fields from the method's schema, origins, a live check, the same run as code.
 import { api, toast } from "./console.js";
+import { Estimating } from "./estimate.js";
 import { Recipe } from "./recipe.js";
 import { codeOf } from "./run-code.js";
 import { SettingFields } from "./setting-fields.js";
@@ -13,6 +14,7 @@ const TYPES = { lora: [_("Adapter (LoRA)"), _("Trains a small adapter: fast, and
 
 const fields = new SettingFields({ basic: $("basic"), groups: $("groups"), titles: groups, onChange: changed });
 const recipe = new Recipe({ root: $("recipe"), begun: begun.data, sizes: characters, onChange: changed });
+const estimating = new Estimating({ button: $("do-estimate"), place: $("estimate"), spec: specOf });
 const method = () => methods[form.elements.method.value];
 
 // What is sent: only what differs from leaving it out.
@@ -76,6 +78,7 @@ function changed() {
   $("changed").textContent = n ? _("%(n)s changed by you", { n }) : _("All settings have their recommended or default value.");
   showMetrics();
   showCode();
+  estimating.clear();
   state.asked += 1; // what is still being answered was asked about something else
   clearTimeout(state.timer);
   state.timer = setTimeout(check, 350);
@@ -185,6 +188,7 @@ async function check() {
     recipe.preview(spec);
     $("check").replaceChildren(factsOf(spec, resolved), ...resolved.leaks.map((leak) => element("div", { class: "note warn" }, leak.message)), ...resolved.notes.map((note) => element("div", { class: "note" }, element("p", {}, ...coded(note)))));
     $("start").disabled = false;
+    estimating.ready();
   } catch (error) {
     if (turn !== state.asked) return;
     if (!error.problem) { badge("warn", _("No answer")); state.timer = setTimeout(check, 3000); return; }

@@ -1,0 +1,1 @@
+"""Real processes, disturbed every few seconds: `make chaos`."""

@@ -1,0 +1,1 @@
+"""Estimates of runs that are not made yet, on the queue and wherever people ask for them."""
