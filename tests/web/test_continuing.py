@@ -29,7 +29,7 @@ def test_going_on_from_a_run(window: Open, client: Client, served: Served, colou
     page.locator("#replay").fill("25")
     page.locator("#continue-step").select_option("5")
     expect(totals).to_contain_text("50 rows")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     sent = yaml.safe_load(page.inner_text("#code"))
     assert sent["continue_from"] == {"run": "palette #1", "step": 5, "replay": 0.25}
     assert "base_model" not in sent
@@ -47,7 +47,7 @@ def test_going_on_from_a_run(window: Open, client: Client, served: Served, colou
     page.goto(f"{served.url}/runs/new?clone={made.id}")
     expect(page.locator("#continue-step")).to_have_value("5")
     expect(page.locator("#replay")).to_have_value("25")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
 
 
 def test_a_share_that_is_none_is_refused_at_its_field(
@@ -62,6 +62,6 @@ def test_a_share_that_is_none_is_refused_at_its_field(
     error = page.locator("[data-field='continue_from.replay'] .error")
     expect(error).to_contain_text("this run learns from the same data")
     page.locator("#replay").fill("much")
-    expect(page.locator("#check-badge")).to_have_text("Not yet")
+    expect(page.locator("#check-badge")).to_have_text("Not ready")
     page.locator("#replay").fill("0")
-    expect(page.locator("#check-badge")).to_have_text("Fits")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
