@@ -34,7 +34,7 @@ def test_a_split(
     train: list[Sample], general: int | None, ratio: float, seed: int, most_train: int, most_validation: int
 ) -> None:
     options: dict[str, Any] = {
-        "general": None if general is None else Sample.whole("general", general),
+        "undivided": [] if general is None else [Sample.whole("general", general)],
         "validation_split_ratio": ratio,
         "train_data_split_seed": seed,
         "max_train_samples": most_train,
@@ -99,7 +99,7 @@ def test_another_seed_draws_other_rows() -> None:
 def test_a_limit_keeps_the_mix() -> None:
     chosen = select_rows(
         [Sample.whole("large", 9000), Sample.whole("small", 1000)],
-        general=Sample.whole("general", 2000),
+        undivided=[Sample.whole("general", 2000)],
         max_train_samples=120,
     )
     assert [len(rows) for rows in chosen.train] == [90, 10, 20]

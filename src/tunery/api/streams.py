@@ -21,6 +21,7 @@ from tunery.api.auth import Project
 from tunery.core.errors import Problem, Where
 from tunery.services import runs
 from tunery.services.context import Context
+from tunery.services.find_run import need_run
 
 _AT_ONCE = 500
 """Events per look-up."""
@@ -47,7 +48,7 @@ class Followed:
 
 
 def _look(context: Context, run: str, after: int) -> tuple[list[dict[str, Any]], str]:
-    return runs.events(context, run, after, _AT_ONCE), runs.need_run(context, run).state
+    return runs.events(context, run, after, _AT_ONCE), need_run(context, run).state
 
 
 def followed_run(

@@ -20,11 +20,11 @@ from tunery.data.laid_out import (
     HELD_OUT,
     TRAIN,
     VALIDATION,
-    Rows,
     Sources,
     lay_out_held_out,
     lay_out_training,
 )
+from tunery.data.replay import Rows
 from tunery.data.select import LONGEST_VALIDATION
 from tunery.models.lengths import token_length
 from tunery.schemas.check import CheckReport

@@ -70,6 +70,9 @@ def _refuse_server_only(spec: RunSpec) -> None:
     for ref in all_refs(spec):
         if ref.dataset is not None:
             raise Problem("needs_server", what=f"The dataset “{ref.dataset}”", where=Where(field="data"))
+    if spec.continue_from is not None:
+        what = f"The run “{spec.continue_from.run}”"
+        raise Problem("needs_server", what=what, where=Where(field="continue_from"))
     if spec.publish.auto:
         raise Problem("needs_server", what="publish.auto", where=Where(field="publish.auto"))
 

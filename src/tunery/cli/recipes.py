@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from tunery.cli.output import clean, note, say, table
+from tunery.cli.runs_in_words import cost
 from tunery.schemas.recipe import RecipePreview
 
 _LEAKS_SHOWN = 5
+_KINDS = {"own": "", "general": " (general)", "replay": " (again)"}
 
 
 def show_preview(found: RecipePreview) -> None:
@@ -15,7 +17,7 @@ def show_preview(found: RecipePreview) -> None:
         columns,
         [
             (
-                _short(part.dataset) + (" (general)" if part.kind == "general" else ""),
+                _short(part.dataset) + _KINDS[part.kind],
                 part.rows_in,
                 f"{part.sampling_rate:.4g}",
                 part.rows,
@@ -34,7 +36,11 @@ def show_preview(found: RecipePreview) -> None:
     )
     if found.general_tokens is not None:
         say(f"About {found.general_tokens:,} of these tokens come from the general corpus.")
+    if found.replay_tokens is not None:
+        say(f"About {found.replay_tokens:,} come from what the earlier run learnt from.")
     say(f"Rows needed: {found.minimum.minimum}. {found.minimum.arithmetic}.")
+    if found.cost:
+        say(cost(found.cost))
     leaks = [one.message for one in found.leaks.tests if one.message] if found.leaks else []
     for line in (*found.notes, *leaks):
         note(line)

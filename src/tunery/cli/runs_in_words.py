@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's help comes without loading schemas
+    from tunery.schemas.cost import Cost
     from tunery.schemas.diagnosis import Diagnosis
     from tunery.schemas.estimate import EstimateResult
     from tunery.schemas.run import ResolvedSpec, Run, RunDetail
@@ -111,3 +112,30 @@ def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
         if spec.publish.auto
         else "The model isn't published automatically; `tunery models publish` does it afterwards."
     )
+
+
+def lineage(run: "RunDetail") -> Iterator[str]:
+    """What it goes on from, and what goes on from it."""
+    if run.ancestors:
+        line = [run.base_model, *(f"{one.name} @ step {one.step:,}" for one in run.ancestors), run_name(run)]
+        yield f"Goes on from: {' → '.join(line)}"
+    if run.continued_by:
+        yield f"Continued by: {', '.join(f'{one.name} (step {one.step:,})' for one in run.continued_by)}"
+
+
+def cost(found: "Cost") -> str:
+    """What it costs, and by which prices."""
+    stages = {"estimate": "Would cost about", "meter": "Cost so far", "bill": "Cost"}
+    prices = found.prices
+    by = [
+        f"{price} {prices.currency} {unit}".replace("  ", " ")
+        for price, unit in ((prices.per_hour, "an hour"), (prices.per_million_tokens, "a million tokens"))
+        if price is not None
+    ]
+    measured = [
+        *([f"{found.hours} h"] if found.hours is not None else []),
+        *([f"{found.tokens:,} tokens"] if found.tokens is not None else []),
+    ]
+    said = f"{stages[found.stage]}: {found.amount}" if found.amount else "The time isn't known yet"
+    basis = f"; {found.basis}" if found.basis else ""
+    return f"{said} ({', '.join(measured)}; {' and '.join(by)}{', idle time' if prices.idle_time else ''}{basis})."

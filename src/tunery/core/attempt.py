@@ -184,6 +184,11 @@ class RunFolder:
         return self.path / "data"
 
     @property
+    def start(self) -> Path:
+        """The earlier model that the run goes on from, kept for it whatever becomes of the run that made it."""
+        return self.path / "start"
+
+    @property
     def result(self) -> Path:
         """The last attempt's result, for people, where the run has no server."""
         return self.path / "result.json"

@@ -471,6 +471,57 @@ KINDS: dict[str, Kind] = {
         "Step {step} of this run is already published as {model}.",
         "Use {model}, or publish another checkpoint of the run.",
     ),
+    "job_task_fixed": Kind(
+        409,
+        "“{name}” is a line of {task} runs, not of {given}.",
+        "Choose another name for this run.",
+    ),
+    "job_base_fixed": Kind(
+        409,
+        "{run} isn't over, and it has the base model {base}; until then, runs of that name have no other.",
+        "Wait for its end or cancel it, or choose another name for this run.",
+    ),
+    # -- going on from an earlier run
+    "continue_no_model": Kind(
+        409,
+        "“{run}” has no model to go on from: {detail}.",
+        "Choose a run that has ended well, or one with a checkpoint.",
+    ),
+    "continue_weights_gone": Kind(
+        410,
+        "The weights of {state} are gone.",
+        "Choose another state or another run; what is published is kept.",
+    ),
+    "continue_too_old": Kind(
+        409,
+        "{state} was saved {days} days ago; models older than {limit} days aren't gone on from.",
+        "Choose a newer one, or let an administrator raise TUNERY_CONTINUE_DAYS.",
+    ),
+    "continue_other_base": Kind(
+        422,
+        "{state} was trained on {base}; a run that goes on from it has that base model, not {given}.",
+        "Leave base_model out, or leave continue_from out.",
+    ),
+    "continue_base_changed": Kind(
+        409,
+        "The base model {base} isn't what it was when {state} was trained on it.",
+        "Put the model's folder back as it was, or start anew from the base model.",
+    ),
+    "continue_method": Kind(
+        422,
+        "{method} can't go on from {state}: {detail}.",
+        "Choose a method whose model writes text, for both runs.",
+    ),
+    "adapter_shape_fixed": Kind(
+        422,
+        "The adapter of {state} has {name} = {value}, and an adapter that goes on from it keeps that.",
+        "Leave {name} out, or train all weights (finetuning_type: full): the adapter is merged first.",
+    ),
+    "replay_rows_gone": Kind(
+        409,
+        "The rows of {dataset}, which {run} learnt from, were deleted.",
+        "Set `replay: 0` to go on without them.",
+    ),
     # -- settings
     "unknown_setting": Kind(422, "{method} has no setting “{name}”.", "Did you mean {near}?"),
     "setting_invalid": Kind(

@@ -2,6 +2,7 @@
 
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +62,30 @@ class ServerSettings(BaseSettings):
         default="",
         description="The dataset mixed into runs that ask for a general corpus: its name in the run's project, "
         "or its id; perhaps with @VERSION. Empty = the small one that ships with Tunery.",
+    )
+    currency: str = Field(default="", max_length=8, description="What prices are in, as in EUR.")
+    price_per_hour: Decimal | None = Field(
+        default=None,
+        ge=0,
+        description="Price of an hour of training on this server's machine, GPU or CPU, validation included; billed in "
+        "steps of 0.01 hours, rounded up. Without a price no cost is shown.",
+    )
+    price_per_million_tokens: Decimal | None = Field(
+        default=None, ge=0, description="Price of a million tokens trained on or validated on."
+    )
+    idle_price_per_hour: Decimal | None = Field(
+        default=None, ge=0, description="The price of an hour for idle-time runs; empty = as for others."
+    )
+    idle_price_per_million_tokens: Decimal | None = Field(
+        default=None,
+        ge=0,
+        description="The price of a million tokens for idle-time runs; empty = as for others.",
+    )
+    continue_days: float = Field(
+        default=31.0,
+        ge=0,
+        description="Models saved longer ago than this aren't trained on by `continue_from`, as their weights may be "
+        "gone; 0 = however old.",
     )
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
     lease_seconds: float = Field(

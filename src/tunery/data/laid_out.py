@@ -8,12 +8,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal
 
 from tunery.core.files import read_json, write_json
 from tunery.data.arrow import write_arrow
 from tunery.data.leaks import LeakCheck
 from tunery.data.multi_turn import Joiner, Length
+from tunery.data.replay import Picked, Rows
 from tunery.data.rows import characters, decode_row
 from tunery.data.sampling import HIGHEST_RATE, Sample, take
 from tunery.data.select import Selection, select_rows
@@ -24,19 +25,6 @@ TRAIN, VALIDATION, HELD_OUT = "train.arrow", "validation.arrow", "held_out.arrow
 RECIPE = "recipe.json"
 _LOOKED_AT = 200_000
 """So many training rows are compared with the test rows."""
-
-
-class Rows(Protocol):
-    """Canonical rows by number."""
-
-    @property
-    def characters(self) -> int:
-        """All of their content."""
-        ...
-
-    def __len__(self) -> int: ...
-    def lines(self) -> Iterator[bytes]: ...
-    def pick(self, numbers: Sequence[int]) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +39,16 @@ class Sources:
     """What the model is judged on afterwards; only compared with here."""
     length: Length | None = None
     """Tokens of a row; needed to join rows."""
+    earlier: "Earlier | None" = None
+    """The run whose rows are mixed in again, where the spec wants that."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier run: its frozen spec, and the rows it names."""
+
+    resolved: ResolvedSpec
+    sources: Sources
 
 
 @dataclass
@@ -63,7 +61,11 @@ class _Taken:
     sample: Sample
     characters_in: int
     characters: int
-    general: bool = False
+    kind: Literal["own", "general", "replay"] = "own"
+
+    def row_of(self, number: int) -> int:
+        """The number that a row has in the dataset."""
+        return self.rows.numbers[number] if isinstance(self.rows, Picked) else number
 
 
 def lay_out_training(folder: Path, sources: Sources, resolved: ResolvedSpec) -> tuple[Path, Path | None]:
@@ -92,9 +94,8 @@ def read_report(folder: Path) -> RecipeReport | None:
 
 
 def _lay_out(folder: Path, sources: Sources, resolved: ResolvedSpec, *, has_validation: bool) -> None:
-    settings = resolved.spec.settings
     taken = _sample(sources, resolved)
-    chosen = _select(taken, sources, settings)
+    chosen = _select(taken, sources, resolved)
     leaks = LeakCheck()
     _note_tests(leaks, taken, chosen, sources, resolved)
     if has_validation:
@@ -141,8 +142,27 @@ def _sample(sources: Sources, resolved: ResolvedSpec) -> list[_Taken]:
     if data.mix is not None and sources.general is not None:
         own = sum(one.characters for one in taken)
         rate = general_rate(data.mix.ratio, own, sources.general.characters)
-        taken.append(_take(data.mix.label, resolved, sources.general, rate, general=True))
+        taken.append(_take(data.mix.label, resolved, sources.general, rate, "general"))
+    continued, share = resolved.continues, replay_share(resolved)
+    if continued is not None and share and sources.earlier is not None:
+        for label, rows in _learnt(sources.earlier):
+            if label in continued.replayed:
+                taken.append(_take(label, resolved, rows, share, "replay", continued.recipe_hash))
     return taken
+
+
+def replay_share(resolved: ResolvedSpec) -> float:
+    """How much of what an earlier run learnt from is mixed in again."""
+    wanted = resolved.spec.continue_from
+    return 0.0 if wanted is None else wanted.replay or 0.0
+
+
+def _learnt(earlier: Earlier) -> Iterator[tuple[str, Picked]]:
+    """Every dataset's rows that a run learnt from, as often as it did, by `name@version`."""
+    taken = _sample(earlier.sources, earlier.resolved)
+    chosen = _select(taken, earlier.sources, earlier.resolved)
+    for one, numbers in zip(taken, chosen.train, strict=True):
+        yield one.label, Picked(one.rows, numbers)
 
 
 def general_rate(ratio: float, own: int, general: int) -> float:
@@ -150,23 +170,33 @@ def general_rate(ratio: float, own: int, general: int) -> float:
     return min(HIGHEST_RATE, ratio * own / max(general, 1))
 
 
-def _take(label: str, resolved: ResolvedSpec, rows: Rows, rate: float, *, general: bool = False) -> _Taken:
+def _take(
+    label: str,
+    resolved: ResolvedSpec,
+    rows: Rows,
+    rate: float,
+    kind: Literal["own", "general", "replay"] = "own",
+    recipe: str = "",
+) -> _Taken:
+    """`recipe`: the hash of the recipe that the rows were chosen by, where they aren't a whole dataset."""
     sizes = map(_size, rows.lines())
-    sample = take(resolved.data_hashes[label], len(rows), rate, resolved.spec.data.seed, sizes)
+    key = recipe + resolved.data_hashes[label]
+    sample = take(key, len(rows), rate, resolved.spec.data.seed, sizes)
     part = sum(map(_size, rows.pick(sample.subset)))
-    return _Taken(label, rows, rate, sample, rows.characters, sample.copies * rows.characters + part, general)
+    return _Taken(label, rows, rate, sample, rows.characters, sample.copies * rows.characters + part, kind)
 
 
 def _size(line: bytes) -> int:
     return characters(decode_row(line))
 
 
-def _select(taken: Sequence[_Taken], sources: Sources, settings: dict[str, Any]) -> Selection:
-    general = [one.sample for one in taken if one.general]
+def _select(taken: Sequence[_Taken], sources: Sources, resolved: ResolvedSpec) -> Selection:
+    settings = resolved.spec.settings
+    named = None if resolved.spec.data.validation is None else 0
     return select_rows(
-        [one.sample for one in taken if not one.general],
-        general=general[0] if general else None,
-        named_validation=None if sources.validation is None else len(sources.validation),
+        [one.sample for one in taken if one.kind == "own"],
+        undivided=[one.sample for one in taken if one.kind != "own"],
+        named_validation=named if sources.validation is None else len(sources.validation),
         validation_split_ratio=settings["validation_split_ratio"],
         train_data_split_seed=settings["train_data_split_seed"],
         max_train_samples=settings["max_train_samples"],
@@ -203,7 +233,7 @@ def _compared(taken: Sequence[_Taken], chosen: Selection, leaks: LeakCheck) -> I
             if leaks.has_tests and number > highest:
                 highest = number
                 if looked < _LOOKED_AT:
-                    leaks.train(one.label, number, decode_row(line))
+                    leaks.train(one.label, one.row_of(number), decode_row(line))
                     looked += 1
                 else:
                     leaks.stop()
@@ -229,7 +259,7 @@ def _parts(taken: Sequence[_Taken]) -> list[RecipePart]:
     return [
         RecipePart(
             dataset=one.label,
-            kind="general" if one.general else "own",
+            kind=one.kind,
             rows_in=len(one.rows),
             characters_in=one.characters_in,
             sampling_rate=one.rate,

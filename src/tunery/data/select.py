@@ -17,7 +17,7 @@ LONGEST_VALIDATION = 1000
 
 @dataclass(frozen=True)
 class Selection:
-    """Row numbers by dataset, in their order; the general corpus, where there is one, comes last."""
+    """Row numbers by dataset, in their order; those that are never split come last."""
 
     train: list[Sequence[int]]
     validation: list[Sequence[int]]
@@ -39,7 +39,7 @@ class Selection:
 def select_rows(
     train: Sequence[Sample],
     *,
-    general: Sample | None = None,
+    undivided: Sequence[Sample] = (),
     named_validation: int | None = None,
     validation_split_ratio: float = 0.0,
     train_data_split_seed: int = 0,
@@ -48,8 +48,8 @@ def select_rows(
 ) -> Selection:
     """Split, then limit. The split only acts where no validation set (of `named_validation` rows) is named.
 
-    It draws from the rows of `train` without their copies, from each dataset its part, and never from the general
-    corpus; a row that validates trains in none of its copies. A split above 0 sets at least one row aside and
+    It draws from the rows of `train` without their copies, from each dataset its part, and never from those that are
+    `undivided`; a row that validates trains in none of its copies. A split above 0 sets at least one row aside and
     leaves at least one. Limits keep the mix: each dataset gives its part, its first rows.
     """
     longest = LONGEST_VALIDATION if max_val_samples < 0 else min(max_val_samples, LONGEST_VALIDATION)
@@ -63,9 +63,9 @@ def select_rows(
         drawn = [_draw(*pair, train_data_split_seed) for pair in zip(train, counts, strict=True)]
     kept = [_without(sample, rows) for sample, rows in zip(train, drawn, strict=True)]
     keys = [sample.key for sample in train]
-    if general is not None:
-        kept.append(_without(general, ()))
-        keys.append(general.key)
+    for sample in undivided:
+        kept.append(_without(sample, ()))
+        keys.append(sample.key)
     if max_train_samples >= 0:
         quotas = apportion(max_train_samples, [len(rows) for rows in kept], keys)
         kept = [rows[:quota] for rows, quota in zip(kept, quotas, strict=True)]

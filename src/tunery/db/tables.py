@@ -202,12 +202,14 @@ run = Table(
     Column("event_seq", BigInteger, nullable=False, server_default="0", comment="last event's number"),
     Column("model_version_id", String(40)),
     Column("evaluation_id", String(40)),
+    Column("continues_id", String(40), comment="the run whose model it began with"),
     Column("started", BigInteger),
     Column("ended", BigInteger),
     _created(),
     UniqueConstraint("job_id", "number"),
     Index("ix_run_listing", "project_id", "created"),
     Index("ix_run_state", "project_id", "state", "created"),
+    Index("ix_run_continues", "continues_id"),
 )
 
 task = Table(

@@ -31,7 +31,7 @@ from tunery.engine.policy import Likelihood, answer_dtype
 from tunery.methods.point import METHODS
 from tunery.metrics.point import METRICS, Answer, Metric
 from tunery.models.families.point import Family
-from tunery.models.folder import ModelFolder, inspect_folder, load_family
+from tunery.models.folder import ModelFolder, inspect_folder, is_adapter, load_family
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluatedRow, EvaluationResult, Score
 
 _RESAMPLES = 2000
@@ -211,7 +211,12 @@ def evaluate(
     )
     try:
         before, after = _ask_both(
-            judge, base, family, Path(given.adapter) if given.adapter else None, scored=scored
+            judge,
+            base,
+            family,
+            start=Path(given.start) if given.start else None,
+            tuned=Path(given.adapter) if given.adapter else None,
+            scored=scored,
         )
     except _Left:
         asked = control.wanted()
@@ -224,17 +229,22 @@ def evaluate(
 
 
 def _ask_both(
-    judge: Judge, base: ModelFolder, family: Family, tuned: Path | None, *, scored: bool
+    judge: Judge, base: ModelFolder, family: Family, *, start: Path | None, tuned: Path | None, scored: bool
 ) -> tuple[list[Answer], list[Answer] | None]:
+    """`start`: where the training began, if not at the base."""
     dtype = answer_dtype(base.parameters)
-    model = weights.load_model(base.path, dtype, family, generate=True)
+    goes_on = start is not None and is_adapter(start)
+    below = base.path if start is None or goes_on else start
+    model = weights.load_model(below, dtype, family, generate=True)
+    if start is not None and goes_on:
+        weights.load_adapter(model, start)
     before = judge.answers(model, family, "base")
     if tuned is None:
         return before, None
-    adapter = (tuned / weights.ADAPTER_FILE).is_file()
-    if scored or not adapter:
+    adapter = is_adapter(tuned)
+    if scored or goes_on or not adapter:
         del model
-        folder = base.path if adapter else tuned
+        folder = below if adapter else tuned
         model = weights.load_model(folder, dtype, family, generate=not scored, scored=scored)
     if adapter:
         weights.load_adapter(model, tuned)

@@ -1,6 +1,7 @@
 """The model in training: what is trained, in which numbers, and the likelihood of a batch under it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
 from tunery.engine.quantised import quantisation
 from tunery.models.families.point import Family
-from tunery.models.folder import ModelFolder
+from tunery.models.folder import ModelFolder, is_adapter
 from tunery.schemas.settings import TrainingSettings
 
 _HEAD_TWISTS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
@@ -135,25 +136,28 @@ class Policy(Likelihood):
         settings: TrainingSettings,
         *,
         base_name: str,
+        start: Path | None = None,
         resume: Path | None = None,
         dtype: torch.dtype | None = None,
         scored: bool = False,
     ) -> None:
         self.dtype = dtype or compute_dtype()
         self.adapter = settings.finetuning_type == "lora"
-        self._base, self._family = base, family
+        self._base, self._family, self._start = base, family, start
         self._frozen: PreTrainedModel | None = None
+        self._first_adapter: dict[str, torch.Tensor] | None = None
+        goes_on = self.adapter and start is not None and is_adapter(start)
         if self.adapter:
+            below = base.path if start is None or goes_on else start
             model = weights.load_model(
-                base.path,
-                self.dtype,
-                family,
-                scored=scored,
-                quantisation=quantisation(settings, self.dtype),
+                below, self.dtype, family, scored=scored, quantisation=quantisation(settings, self.dtype)
             )
             self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
+        elif resume is not None:
+            model = weights.load_model(resume, torch.float32, family, scored=scored)
+            self._wrapped = None
         else:
-            model = weights.load_model(resume or base.path, torch.float32, family, scored=scored)
+            model = weights.load_start(base.path, start, torch.float32, family, scored=scored)
             self._wrapped = None
         self.model = model
         super().__init__(model, family)
@@ -166,6 +170,9 @@ class Policy(Likelihood):
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
         )
+        if goes_on and start is not None:
+            self._first_adapter = weights.load_adapter_masters(start, self.optimizer.masters())
+            self.optimizer.load_masters(self._first_adapter)
         if self.adapter and resume is not None:
             masters = self.optimizer.masters()
             self.optimizer.load_masters(weights.load_adapter_masters(resume, masters))
@@ -199,15 +206,30 @@ class Policy(Likelihood):
             else:
                 training = self._wrapped.training
                 self._wrapped.eval()
-                with self._wrapped.disable_adapter():
+                with self._as_before():
                     nll_N = self.token_nll(batch)
                 self._wrapped.train(training)
         return -batch.by_sequence(nll_N)
 
+    @contextmanager
+    def _as_before(self) -> Iterator[None]:
+        """The adapter as it was before training: not there, or as an earlier run left it."""
+        if self._first_adapter is None:
+            with self._module.disable_adapter():
+                yield
+            return
+        now = {name: weight.clone() for name, weight in self.optimizer.masters().items()}
+        self.optimizer.load_masters(self._first_adapter)
+        try:
+            yield
+        finally:
+            self.optimizer.load_masters(now)
+
     def _untrained(self) -> PreTrainedModel:
-        """The base beside the model in training, loaded when it is first asked for."""
+        """What the training began with, beside the model in training; loaded when it is first asked for."""
         if self._frozen is None:
-            self._frozen = weights.load_model(self._base.path, self.dtype, self._family).requires_grad_(False)
+            began = weights.load_start(self._base.path, self._start, self.dtype, self._family)
+            self._frozen = began.requires_grad_(False)
         return self._frozen
 
     def forget_reference(self) -> None:

@@ -45,6 +45,8 @@ class Position:
     epoch: int = 0
     batch: int = 0
     """Batches of this epoch already trained on."""
+    tokens: int = 0
+    """Trained on and validated on, each step once however often it was begun again."""
     loss_sum: float = 0.0
     """Since the last metric was written."""
     loss_weight: float = 0.0
@@ -98,6 +100,7 @@ class Training:
             inputs.family,
             self.settings,
             base_name=spec.resolved.spec.base_model,
+            start=Path(given.start) if given.start else None,
             resume=found.path if found else None,
             scored="score" in self.method.NEEDS,
         )
@@ -199,6 +202,7 @@ class Training:
             total, weight = total + value, weight + loss.weight
             add(position.metrics, loss.metrics)
             self.tokens += batch.tokens_T.numel()
+            position.tokens += batch.tokens_T.numel()
             self.supervised += batch.supervised
         norm = optimizer.gradient_norm(weight)
         if not math.isfinite(norm):
@@ -256,6 +260,7 @@ class Training:
                 "epoch": round(self._epoch, 4),
                 "tokens_per_second": (self.tokens - tokens) / spent,
                 "supervised_tokens": self.supervised - supervised,
+                "tokens": position.tokens,
                 "memory_mb": round(memory_mb(), 1),
                 "eta_seconds": round(pace * (self.steps - position.step), 1),
             }
@@ -275,7 +280,9 @@ class Training:
             for group in plain_groups(
                 len(self.validation), self.settings.eval_batch_size, self.course.at_least
             ):
-                loss = self.method.loss(self.settings, self.policy, collate(self.validation, group))
+                batch = collate(self.validation, group)
+                self.position.tokens += batch.tokens_T.numel()
+                loss = self.method.loss(self.settings, self.policy, batch)
                 total, weight = total + float(loss.total), weight + loss.weight
                 add(metrics, loss.metrics)
                 if self.control.wanted() == "cancel":
@@ -284,7 +291,7 @@ class Training:
         self.position.validation_loss = total / weight
         self.position.validated = self.position.step
         measured = {f"validation_{name}": value for name, value in means(metrics).items()}
-        self.events.metric({"validation_loss": total / weight, **measured})
+        self.events.metric({"validation_loss": total / weight, **measured, "tokens": self.position.tokens})
 
         self._watch()
 

@@ -27,7 +27,7 @@ from transformers.pytorch_utils import Conv1D
 from tunery.core.errors import Problem
 from tunery.engine import attention
 from tunery.models.families.point import Family
-from tunery.models.folder import TOKENIZER_FILES
+from tunery.models.folder import TOKENIZER_FILES, is_adapter
 from tunery.schemas.settings import TrainingSettings
 
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -77,6 +77,20 @@ def load_model(
     )
     model.config.use_cache = generate
     return model.eval()
+
+
+def load_start(
+    base: Path, start: Path | None, dtype: torch.dtype, family: Family, *, scored: bool = False
+) -> PreTrainedModel:
+    """The whole model that a training begins with: the base, an earlier model, or the base and an earlier adapter.
+
+    An adapter is merged in fp32, so that nothing of it is lost.
+    """
+    if start is None or not is_adapter(start):
+        return load_model(start or base, dtype, family, scored=scored)
+    merged = load_adapter(load_model(base, torch.float32, family, scored=scored), start)
+    # PEFT has frozen what stands under the adapter.
+    return merged.merge_and_unload().to(dtype).requires_grad_(True).eval()
 
 
 def add_adapter(

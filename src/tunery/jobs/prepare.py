@@ -1,13 +1,15 @@
 """Lays out a run's rows where its engines read them: from the blob store's versions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tunery.blobs.point import BlobStore
-from tunery.core.attempt import run_data_folder
+from tunery.core.attempt import run_data_folder, run_folder
 from tunery.data import general
-from tunery.data.laid_out import Rows, Sources, lay_out_held_out, lay_out_training, read_report
+from tunery.data.laid_out import Earlier, Sources, lay_out_held_out, lay_out_training, read_report
 from tunery.data.leaks import messages
+from tunery.data.replay import Rows
 from tunery.data.store import VersionReader
 from tunery.jobs import stages
 from tunery.jobs.work import Work
@@ -36,18 +38,28 @@ def sources_of(blobs: BlobStore, inputs: dict[str, Any], resolved: ResolvedSpec)
     def version(manifest: str | None) -> VersionReader | None:
         return None if manifest is None else VersionReader(blobs, manifest)
 
-    train = [VersionReader(blobs, manifest) for manifest in inputs["train"]]
-    corpus: Rows | None = version(inputs.get("general"))
-    if resolved.spec.data.mix is not None and corpus is None:
-        corpus = general.shipped(train[0].manifest.row_kind)
     joins = resolved.spec.settings.get("pseudo_multi_turn_probability", 0) > 0
-    return Sources(
-        train=train,
+    return replace(
+        _learnt(blobs, inputs, resolved),
         validation=version(inputs["validation"]),
-        general=corpus,
         held_out=version(inputs["held_out"]),
         length=token_length(Path(inputs["base_model"])) if joins else None,
     )
+
+
+def _learnt(blobs: BlobStore, inputs: dict[str, Any], resolved: ResolvedSpec) -> Sources:
+    """The rows that a run learns from; of an earlier run, where it goes on from one, what that learnt from."""
+    train = [VersionReader(blobs, manifest) for manifest in inputs["train"]]
+    corpus: Rows | None = None
+    if inputs.get("general") is not None:
+        corpus = VersionReader(blobs, inputs["general"])
+    elif resolved.spec.data.mix is not None:
+        corpus = general.shipped(train[0].manifest.row_kind)
+    before = inputs.get("earlier")
+    if before is None:
+        return Sources(train, general=corpus)
+    earlier = ResolvedSpec.model_validate(before["resolved"])
+    return Sources(train, general=corpus, earlier=Earlier(earlier, _learnt(blobs, before, earlier)))
 
 
 def _in_words(report: RecipeReport) -> list[str]:
@@ -61,6 +73,11 @@ def _in_words(report: RecipeReport) -> list[str]:
     joined = f" {rows.joined:,} rows were joined to others." if rows.joined else ""
     counts = f"{rows.train:,} training rows, {rows.validation:,} validation rows.{aside}{joined}"
     return [counts, *messages(report.leaks)]
+
+
+def started_from(work: Work, run: str, resolved: ResolvedSpec) -> str | None:
+    """Folder of the earlier model that a run goes on from."""
+    return str(run_folder(work.settings.folder, run).start) if resolved.continues else None
 
 
 def held_out_rows(work: Work, inputs: dict[str, Any], resolved: ResolvedSpec) -> Path:

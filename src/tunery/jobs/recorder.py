@@ -124,8 +124,11 @@ def _progressed(progress: Progress, body: dict[str, Any]) -> Progress:
         return progress.model_copy(update={"steps": body["steps"], "step": body["step"]})
     if body["type"] == "checkpoint":
         return progress.model_copy(update={"saved": body["step"]})
-    if body["type"] == "metric" and "train_loss" in body["values"]:
-        values = body["values"]
+    if body["type"] != "metric":
+        return progress
+    values = body["values"]
+    progress = progress.model_copy(update={"tokens": int(values.get("tokens", progress.tokens))})
+    if "train_loss" in values:
         return progress.model_copy(
             update={
                 "step": body["step"],

@@ -301,6 +301,11 @@ def _weights(path: Path) -> list[Path]:
     )
 
 
+def is_adapter(path: Path) -> bool:
+    """Whether a folder with a trained model holds an adapter, and not all weights."""
+    return (path / "adapter_config.json").is_file()
+
+
 def model_files(path: Path) -> list[Path]:
     """The files that make a folder a model or an adapter; not what a checkpoint needs to train on."""
     names = {"config.json", _INDEX, *TOKENIZER_FILES, *_ADAPTER_FILES}

@@ -17,6 +17,8 @@ class EngineInput(Schema):
     """Fencing token of the claim that started it."""
     base_model: str
     """Folder of the base model."""
+    start: str | None = None
+    """Folder of an earlier run's model, an adapter or full weights, that this one goes on from; none = the base."""
     train: list[str] = []
     """Arrow files of canonical rows."""
     validation: str | None = None

@@ -47,6 +47,8 @@ class ModelVersion(Schema):
     base_model: str
     run: str
     step: int
+    continued_from: list[str] = []
+    """The earlier states it was trained on from, the first of them first, as `name #2 @ step 1,200`."""
     dataset_versions: list[str]
     evaluation: str | None
     scores: dict[str, Any] | None = None

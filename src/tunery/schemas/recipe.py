@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from tunery.schemas.base import Schema
+from tunery.schemas.cost import Cost
 
 
 class RecipePart(Schema):
@@ -13,8 +14,8 @@ class RecipePart(Schema):
 
     dataset: str
     """`name@version`, or a path."""
-    kind: Literal["own", "general"] = "own"
-    """`general`: the corpus that is mixed in."""
+    kind: Literal["own", "general", "replay"] = "own"
+    """`general`: the corpus that is mixed in. `replay`: what the continued run learnt from it, mixed in again."""
     rows_in: int
     characters_in: int
     sampling_rate: float
@@ -111,11 +112,15 @@ class RecipePreview(Schema):
     """Estimated from a sample of the rows; of one epoch."""
     general_tokens: int | None = None
     """What the general corpus adds to that."""
+    replay_tokens: int | None = None
+    """What is mixed in again of the earlier run's data adds to that."""
     minimum: MinimumRows
     leaks: LeakReport | None = None
     """None = there are no test rows."""
     notes: list[str] = Field(default_factory=list)
     recipe_hash: str
+    cost: Cost | None = None
+    """An estimate; none where no price is set."""
 
 
 class RecipeReport(Schema):

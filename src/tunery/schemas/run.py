@@ -3,9 +3,12 @@
 from datetime import date
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.continuing import Continued, ContinueSpec
+from tunery.schemas.cost import Cost
 from tunery.schemas.estimate import EstimateResult
 from tunery.schemas.recipe import LeakCount
 from tunery.schemas.settings import Origin
@@ -222,8 +225,11 @@ class RunSpec(Schema):
     task: Literal["text-generation"] = "text-generation"
     method: str = "sft"
     """Name of a training method."""
-    base_model: str = Field(min_length=1)
-    """Name of a base model, or the path of a folder with safetensors, config and tokenizer."""
+    continue_from: ContinueSpec | None = None
+    """Start from an earlier run's model instead of the base model."""
+    base_model: str = Field(default="", validate_default=True)
+    """Name of a base model, or the path of a folder with safetensors, config and tokenizer. With `continue_from` it is
+    that run's and may be left out."""
     data: DataSpec
     settings: dict[str, Any] = {}
     """Settings of the method; see the reference for each method's names, ranges and defaults."""
@@ -235,6 +241,13 @@ class RunSpec(Schema):
     publish: PublishSpec = PublishSpec()
     resources: ResourceSpec = ResourceSpec()
     trigger: TriggerSpec = TriggerSpec()
+
+    @field_validator("base_model")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("continue_from", ...) is None:
+            raise PydanticCustomError("missing", "Field required")
+        return value
 
 
 class Outlook(Schema):
@@ -264,6 +277,8 @@ class ResolvedSpec(Schema):
     """Content hash of each dataset used, by `name@version` or path."""
     code_version: str
     """Version of Tunery that resolved it."""
+    continues: Continued | None = None
+    """The earlier model it starts from; none = the base model."""
     recipe_hash: str = ""
     """Hash of everything that determines the training rows and their order: equal recipes give equal rows."""
     outlook: Outlook | None = None
@@ -272,6 +287,17 @@ class ResolvedSpec(Schema):
     """What the user should know: values lowered, rows left out …"""
     leaks: list[LeakCount] = []
     """Test sets with rows that also appear in the training data, as far as a quick look can tell."""
+
+    @property
+    def began_with(self) -> list[str]:
+        """The earlier states it was trained on from, the first of them first."""
+        return [*self.continues.before, self.continues.label] if self.continues else []
+
+    @property
+    def learnt_from(self) -> list[str]:
+        """Labels of all data that the model will have learnt from, its earlier trainings included."""
+        earlier = self.continues.datasets if self.continues else []
+        return list(dict.fromkeys([*self.spec.data.learnt_from, *earlier]))
 
 
 RunState = Literal["queued", "running", "paused", "succeeded", "stopped", "failed", "cancelled"]
@@ -306,6 +332,8 @@ class Progress(Schema):
     loss: float | None = None
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
+    tokens: int = 0
+    """Trained on and validated on so far, each step once."""
 
 
 class Waiting(Schema):
@@ -387,10 +415,30 @@ class TrainResult(Schema):
     output_kind: Literal["adapter", "full"] | None = None
 
 
+class RelatedRun(Schema):
+    """A run in the line of another: one that it continues, or one that continues it."""
+
+    id: str
+    name: str
+    """`name #2`."""
+    state: RunState
+    method: str
+    step: int
+    """The step that is gone on from."""
+    model: str | None = None
+    """`name:version` of what it published."""
+
+
 class RunDetail(Run):
     """A run with its frozen spec and what training came to."""
 
     resolved: ResolvedSpec
+    cost: Cost | None = None
+    """What it cost so far; none where no price was set when it was submitted."""
+    ancestors: list[RelatedRun] = []
+    """The runs whose model it began with, the first of them first; before that stands the base model."""
+    continued_by: list[RelatedRun] = []
+    """Runs that began with a model of this one."""
     result: TrainResult | None = None
     """Of the last attempt; none while it trains."""
     estimate: EstimateResult | None = None

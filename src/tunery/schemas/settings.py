@@ -16,7 +16,8 @@ from tunery.core.errors import Problem, Where
 from tunery.schemas.base import Schema
 from tunery.schemas.words import said, shown, takes
 
-Origin = Literal["default", "recommended", "template", "user"]
+Origin = Literal["default", "recommended", "template", "continued", "user"]
+"""`continued`: as in the earlier run whose model the training goes on from."""
 
 
 def setting(

@@ -11,8 +11,9 @@ from tunery.methods.point import writes_text
 from tunery.schemas.model import Model, ModelVersion, PublishRequest
 from tunery.schemas.project import Page
 from tunery.schemas.task import Task
-from tunery.services import lists, runs, tasks
+from tunery.services import lists, tasks
 from tunery.services.context import Context
+from tunery.services.find_run import need_run
 
 _LIST = "tunery models list"
 
@@ -48,7 +49,7 @@ def publish(ctx: Context, request: PublishRequest) -> Task:
 
     Raises Problem `not_publishable` when there is neither, `already_published` when it is a version of another name.
     """
-    row = runs.need_run(ctx, request.run)
+    row = need_run(ctx, request.run)
     _refuse_second_name(ctx, row, request)
     if request.step is not None:
         found = ctx.conn.scalar(
@@ -118,6 +119,7 @@ def _version(ctx: Context, name: str, row: Row[Any]) -> ModelVersion:
         base_model=row.base_model,
         run=row.run_id,
         step=row.step,
+        continued_from=row.lineage.get("continued_from", []),
         dataset_versions=row.lineage["datasets"],
         evaluation=row.evaluation_id,
         scores=scores,

@@ -31,6 +31,7 @@ def outlook_of(
         values["packing"]
         or values.get("pseudo_multi_turn_probability", 0) > 0
         or spec.data.mix is not None
+        or bool(spec.continue_from and spec.continue_from.replay)
         or any((ref.sampling_rate or 1) % 1 for ref in spec.data.train)
         or any(one.row_kind == "text" for one in train)
     )

@@ -13,7 +13,7 @@ from tunery.core.ids import new_id
 from tunery.db.tables import job, pipeline, pipeline_start, pipeline_version, run
 from tunery.schemas.pipeline import Pipeline, PipelineStart, PipelineVersion, SavePipeline, Schedule
 from tunery.schemas.project import Page
-from tunery.schemas.run import RunDetail, RunSpec, TriggerSpec
+from tunery.schemas.run import ResolvedSpec, RunDetail, RunSpec, TriggerSpec
 from tunery.services import lists, runs
 from tunery.services.context import Context
 from tunery.services.resolve import default_name
@@ -24,8 +24,8 @@ _LIST = "tunery pipelines list"
 
 def save(ctx: Context, body: SavePipeline) -> Pipeline:
     """Keep a new definition. Raises Problem `name_taken`, and what submitting it as a run would."""
-    check(ctx, body.spec)
-    name = body.name or default_name(body.spec.base_model) + ("_template" if body.template else "")
+    base = check(ctx, body.spec).spec.base_model
+    name = body.name or default_name(base) + ("_template" if body.template else "")
     if _find(ctx, name) is not None:
         raise Problem("name_taken", noun="pipeline", name=name)
     id, now = new_id("pipe"), now_us()
@@ -115,11 +115,12 @@ def list_starts(ctx: Context, name: str, limit: int = 20, after: str | None = No
     return lists.page(ctx, pipeline_start, query, _start, limit=limit, after=after)
 
 
-def check(ctx: Context, spec: RunSpec) -> None:
-    """Whether it could run now, and its schedule can ever start it."""
-    runs.resolve(ctx, spec.model_copy(update={"trigger": TriggerSpec()}))
+def check(ctx: Context, spec: RunSpec) -> ResolvedSpec:
+    """What it would run with now. Raises Problem where it couldn't, or its schedule can never start it."""
+    resolved = runs.resolve(ctx, spec.model_copy(update={"trigger": TriggerSpec()}))
     if spec.trigger.type == "schedule" and not Timetable(spec.trigger).after(now_us(), 1):
         raise Problem("schedule_invalid", detail="its last day is over before it starts once")
+    return resolved
 
 
 def plan(ctx: Context, id: str, spec: RunSpec, *, active: bool, after: int | None = None) -> None:

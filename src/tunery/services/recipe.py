@@ -57,6 +57,20 @@ class DataFacts:
         return replace(self, per_token=found.per_token, lengths=found.lengths, foreign=found.foreign)
 
 
+@dataclass(frozen=True)
+class Replay:
+    """What an earlier run learnt from, and how much of it is mixed in again."""
+
+    facts: Sequence[DataFacts] = ()
+    """By dataset; rows and characters are those it learnt from."""
+    share: float = 0.0
+    recipe_hash: str = ""
+    """Of the earlier run: together with the share it says which rows they are."""
+
+
+NO_REPLAY = Replay()
+
+
 def shipped_facts(method: str, kind: RowKind) -> DataFacts:
     """The general corpus that ships. Raises Problem `no_general_corpus` where it has no rows of that kind."""
     if kind not in general.KINDS:
@@ -109,7 +123,9 @@ def with_rates(train: Sequence[TrainRef], facts: Sequence[DataFacts]) -> list[Tr
     ]
 
 
-def parts_of(data: DataSpec, train: Sequence[DataFacts], general: DataFacts | None) -> list[RecipePart]:
+def parts_of(
+    data: DataSpec, train: Sequence[DataFacts], general: DataFacts | None, replay: Replay = NO_REPLAY
+) -> list[RecipePart]:
     """What each dataset gives, as far as it can be told without reading its rows."""
     found = [
         _part(one, 1.0 if ref.sampling_rate is None else ref.sampling_rate)
@@ -119,6 +135,8 @@ def parts_of(data: DataSpec, train: Sequence[DataFacts], general: DataFacts | No
         own = sum(part.characters for part in found)
         rate = general_rate(data.mix.ratio, own, general.characters)
         found.append(_part(general, rate).model_copy(update={"kind": "general"}))
+    for one in replay.facts:
+        found.append(_part(one, replay.share).model_copy(update={"kind": "replay"}))
     everything = max(1, sum(part.characters for part in found))
     return [part.model_copy(update={"share": round(100 * part.characters / everything, 4)}) for part in found]
 
@@ -226,10 +244,11 @@ def recipe_hash(
     train: Sequence[DataFacts],
     general: DataFacts | None,
     validation: DataFacts | None,
+    replay: Replay = NO_REPLAY,
 ) -> str:
     """One hash over everything that decides which rows are laid out, and in which order."""
     joins = settings.get("pseudo_multi_turn_probability", 0.0)
-    recipe = {
+    recipe: dict[str, Any] = {
         "train": [[one.content_hash, ref.sampling_rate] for ref, one in zip(data.train, train, strict=True)],
         "mix": None if general is None or data.mix is None else [general.content_hash, data.mix.ratio],
         "seed": data.seed,
@@ -237,6 +256,9 @@ def recipe_hash(
         "settings": {name: settings[name] for name in _SELECTING},
         "joins": joins and [joins, settings["max_sequence_length"], _tokenizer_of(base)],
     }
+    if replay.facts:
+        of = [one.content_hash for one in replay.facts]
+        recipe["replay"] = [replay.recipe_hash, replay.share, of]
     return hashlib.sha256(orjson.dumps(recipe, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -252,13 +274,14 @@ def preview_of(
     validation: DataFacts | None,
     minimum_rows: int,
     leaks: LeakReport | None,
+    replay: Replay = NO_REPLAY,
 ) -> RecipePreview:
     """What the run would learn from; each dataset's `per_token` is taken as measured."""
     spec = resolved.spec
-    facts = [*train, *([general] if general else [])]
+    facts = [*train, *([general] if general else []), *replay.facts]
     parts = [
         part.model_copy(update={"tokens": round(part.characters / one.per_token)})
-        for part, one in zip(parts_of(spec.data, train, general), facts, strict=True)
+        for part, one in zip(parts_of(spec.data, train, general, replay), facts, strict=True)
     ]
     counts = counts_of(parts, spec.settings, validation)
     part_used = counts.train / max(1, counts.sampled)
@@ -268,9 +291,16 @@ def preview_of(
         rows=counts,
         characters=sum(part.characters for part in parts),
         tokens=round(part_used * sum(part.tokens or 0 for part in parts)),
-        general_tokens=None if general is None else parts[-1].tokens,
+        general_tokens=_tokens_of(parts, "general"),
+        replay_tokens=_tokens_of(parts, "replay"),
         minimum=minimum_of(parts, facts, minimum_rows, length),
         leaks=leaks,
         notes=resolved.notes,
         recipe_hash=resolved.recipe_hash,
     )
+
+
+def _tokens_of(parts: Sequence[RecipePart], kind: str) -> int | None:
+    """What the parts of one kind add; None where there are none."""
+    found = [part.tokens or 0 for part in parts if part.kind == kind]
+    return sum(found) if found else None

@@ -18,9 +18,10 @@ from tunery.models.folder import ModelFolder, layout_note, load_family, quantisa
 from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
-from tunery.schemas.settings import check_settings
+from tunery.schemas.settings import Origin, check_settings
 from tunery.services import recipe
 from tunery.services.advice import advice_of
+from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.outlook import outlook_of
 from tunery.services.recipe import DataFacts
 
@@ -36,9 +37,10 @@ def resolve(
     minimum_rows: int,
     general: DataFacts | None = None,
     leaks: LeakReport | None = None,
+    begun: Begun = FROM_BASE,
 ) -> ResolvedSpec:
     """Fill in and check a spec. `general`: the corpus, where the spec mixes one in; `leaks`: what is known of test
-    rows among the training rows.
+    rows among the training rows; `begun`: what it goes on from.
 
     Raises Problem, with everything that is wrong: unknown_extension, unknown_setting, setting_invalid,
     setting_out_of_range, setting_without_effect, format_not_for_method, images_not_learnt, too_few_rows,
@@ -48,22 +50,28 @@ def resolve(
         raise Problem("schedule_needs_pipeline", where=Where(field="trigger"))
     method = METHODS.load(spec.method)
     given = {name: value for name, value in spec.settings.items() if value is not None}
-    kind = str(given.get("finetuning_type", method.Settings.model_fields["finetuning_type"].default))
+    usual = method.Settings.model_fields["finetuning_type"].default
+    kind = str(given.get("finetuning_type", begun.settings.get("finetuning_type", usual)))
     recommended = method.recommended(kind) if spec.preset == "recommended" else {}
+    taken_over = begun.taken_over(kind)
     checked = check_settings(
-        spec.method, method.Settings, given, recommended, allow_out_of_range=spec.allow_out_of_range
+        spec.method,
+        method.Settings,
+        given,
+        {**recommended, **taken_over},
+        allow_out_of_range=spec.allow_out_of_range,
     )
     values = checked.settings.model_dump()
     values["gradient_accumulation_steps"] = checked.settings.accumulation
-    wrong = [*checked.problems, *_expert_problems(given, base)]
+    wrong = [*checked.problems, *begun.refused(values, taken_over), *_expert_problems(given, base)]
     if not any(problem.where.setting == "validation_split_ratio" for problem in wrong):
         wrong += _useless_settings(given, values, validation)
     length, note = sequence_limit(checked.settings.max_sequence_length, base.limit)
     data, parts = spec.data, []
     with _noting(wrong):
         data = recipe.pinned(spec.data, train, general)
-        parts = recipe.parts_of(data, train, general)
-        learnt = [*train, *([general] if general else [])]
+        parts = recipe.parts_of(data, train, general, begun.replay)
+        learnt = [*train, *([general] if general else []), *begun.replay.facts]
         _check_data(spec.method, method, base, learnt, validation, held_out)
         _check_minimum(recipe.minimum_of(parts, learnt, minimum_rows, length))
     evaluate = spec.evaluate.model_copy(update={"metrics": _metrics(spec, held_out)})
@@ -73,11 +81,15 @@ def resolve(
     if wrong:
         raise Problem.together(wrong)
     values["max_sequence_length"] = length
-    origins = checked.origins
+    origins: dict[str, Origin] = {
+        name: "continued" if name in taken_over and name not in given else origin
+        for name, origin in checked.origins.items()
+    }
     filled = spec.model_copy(
         update={"name": spec.name or default_name(spec.base_model), "data": data, "settings": values}
     )
-    everything = [*train, *(one for one in (validation, held_out, general) if one is not None)]
+    others = (validation, held_out, general)
+    everything = [*begun.replay.facts, *train, *(one for one in others if one is not None)]
     counts = recipe.counts_of(parts, values, validation)
     family = load_family(base)
     layout = layout_note(family, packing=values["packing"])
@@ -85,6 +97,7 @@ def resolve(
     bits = quantisation_note(family) if quantised else None
     text = all(one.row_kind == "text" for one in train)
     notes = recipe.notes_of(parts, counts, data.mix, values, text=text)
+    notes += begun.notes(kind, held_out is not None)
     outlook = outlook_of(filled, values, counts, train, held_out)
     notes += advice_of(spec.method, values, origins, train, outlook)
     notes += [one for one in (layout, bits) if one]
@@ -97,8 +110,9 @@ def resolve(
         data_hashes={one.label: one.content_hash for one in everything},
         code_version=__version__,
         outlook=outlook,
+        continues=begun.continued,
         recipe_hash=recipe.recipe_hash(
-            data, values, base, train=train, general=general, validation=validation
+            data, values, base, train=train, general=general, validation=validation, replay=begun.replay
         ),
         notes=notes,
         leaks=[one for one in leaks.tests if one.message] if leaks else [],

@@ -19,7 +19,7 @@ from tunery.schemas.recipe import LeakReport
 from tunery.schemas.run import DataRef, RunSpec, TrainRef
 from tunery.services import datasets
 from tunery.services.context import Context
-from tunery.services.recipe import DataFacts, shipped_facts
+from tunery.services.recipe import NO_REPLAY, DataFacts, Replay, shipped_facts
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class RunData:
     general: DataFacts | None
     manifests: Mapping[str, str]
     """By label; the shipped general corpus has none."""
+    replay: Replay = NO_REPLAY
+    """What is mixed in again of an earlier run's rows …"""
+    earlier: dict[str, Any] | None = None
+    """… and how they are found when they are laid out."""
 
     def inputs(self) -> dict[str, Any]:
         """The manifests, as a run keeps them."""
@@ -45,6 +49,7 @@ class RunData:
             "validation": manifest(self.validation),
             "held_out": manifest(self.held_out),
             "general": manifest(self.general),
+            "earlier": self.earlier,
         }
 
 
@@ -67,9 +72,9 @@ def look_up(ctx: Context, spec: RunSpec) -> RunData:
         manifests[corpus.label] = corpus_manifest
     return RunData(
         spec=spec.model_copy(update={"data": data, "evaluate": evaluate}),
-        train=[_facts(ctx, row) for row in train],
-        validation=None if validation is None else _facts(ctx, validation),
-        held_out=None if held_out is None else _facts(ctx, held_out),
+        train=[facts_of(ctx, row) for row in train],
+        validation=None if validation is None else facts_of(ctx, validation),
+        held_out=None if held_out is None else facts_of(ctx, held_out),
         general=corpus,
         manifests=manifests,
     )
@@ -84,7 +89,8 @@ def measured(ctx: Context, found: RunData, base: ModelFolder, *, everything: boo
         return one.sampled(_sample(ctx, found, one, base))
 
     corpus = None if found.general is None else measure(found.general)
-    return replace(found, train=[measure(one) for one in found.train], general=corpus)
+    again = replace(found.replay, facts=[measure(one) for one in found.replay.facts])
+    return replace(found, train=[measure(one) for one in found.train], general=corpus, replay=again)
 
 
 def leaks_of(ctx: Context, found: RunData) -> LeakReport | None:
@@ -145,7 +151,7 @@ def _corpus(ctx: Context, spec: RunSpec, train: Sequence[Row[Any]]) -> tuple[Dat
     version = mix.version if mix.dataset else int(number) if number else None
     if name and name != general.NAME:
         row = _version(ctx, DataRef(dataset=name, version=version))
-        return _facts(ctx, row), row.manifest
+        return facts_of(ctx, row), row.manifest
     return shipped_facts(spec.method, train[0].row_kind), None
 
 
@@ -170,7 +176,7 @@ def _pin_train(ref: TrainRef, row: Row[Any]) -> TrainRef:
     return ref.model_copy(update={"dataset": row.name, "version": row.version})
 
 
-def _facts(ctx: Context, row: Row[Any]) -> DataFacts:
+def facts_of(ctx: Context, row: Row[Any]) -> DataFacts:
     report = row.report or {}
     return DataFacts(
         f"{row.name}@{row.version}",

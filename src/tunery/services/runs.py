@@ -1,11 +1,11 @@
 """Runs: submit, follow, stop, pause, resume, cancel."""
 
-import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 
 from tunery.core.attempt import AttemptFolder, run_data_folder
 from tunery.core.clock import now_us
@@ -44,41 +44,48 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, estimated, lists, run_data
+from tunery.services import base_models, continuing, costs, estimated, job_lines, lists, replay, run_data
+from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
+from tunery.services.continuing import Start
+from tunery.services.find_run import LIST, need_run
+from tunery.services.prices import prices_of
 from tunery.services.recipe import preview_of
+from tunery.services.resolve import as_written
 from tunery.services.resolve import resolve as resolve_spec
 from tunery.services.run_data import RunData
 from tunery.services.waiting import waiting_of
 
 Verb = Literal["stop", "pause", "resume", "cancel"]
-_LIST = "tunery runs list"
 _LOG_BYTES = 200_000
 
 
 def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     """What would run: every value filled in. Raises the Problem that submitting would."""
-    return _resolve(ctx, spec, sample=True)[0]
+    return _filled(ctx, _plan(ctx, spec, measured=True))[0]
 
 
 def plan(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
     """What would run, and the inputs that would be fixed with it. Raises the Problem that submitting would."""
-    return _resolve(ctx, spec, sample=False)
+    looked_up = _plan(ctx, spec)
+    return _filled(ctx, looked_up)[0], _inputs(ctx, looked_up)
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:
     """What a spec's data would come to. Raises the Problem that submitting would."""
-    base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=True)
-    resolved, leaks = _filled(ctx, found, base, base_hash)
-    return preview_of(
+    looked_up = _plan(ctx, spec, measured=True)
+    resolved, leaks = _filled(ctx, looked_up)
+    found = looked_up.found
+    told = preview_of(
         resolved,
         train=found.train,
         general=found.general,
         validation=found.validation,
         minimum_rows=ctx.settings.minimum_rows,
         leaks=leaks,
+        replay=found.replay,
     )
+    return told.model_copy(update={"cost": costs.before(ctx, resolved, told.tokens)})
 
 
 def recipe(ctx: Context, id: str) -> RecipeReport:
@@ -86,29 +93,16 @@ def recipe(ctx: Context, id: str) -> RecipeReport:
     row = need_run(ctx, id)
     report = read_report(run_data_folder(ctx.folder, row.id))
     if report is None:
-        raise Problem("not_found", noun="recipe report of", name=id, list=_LIST)
+        raise Problem("not_found", noun="recipe report of", name=id, list=LIST)
     return report
 
 
 def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     """Freeze the spec, and queue it as the next run of its name."""
-    resolved, inputs = _resolve(ctx, spec, sample=False)
-    name = resolved.spec.name
-    assert name is not None
-    job_id = ctx.conn.scalar(select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name))
-    if job_id is None:
-        job_id = new_id("job")
-        ctx.conn.execute(
-            job.insert().values(
-                id=job_id,
-                project_id=ctx.project,
-                name=name,
-                task=spec.task,
-                description=spec.description,
-                created=now_us(),
-            )
-        )
-    number = (ctx.conn.scalar(select(func.max(run.c.number)).where(run.c.job_id == job_id)) or 0) + 1
+    looked_up = _plan(ctx, spec)
+    resolved, start = _filled(ctx, looked_up)[0], looked_up.start
+    spec = resolved.spec
+    job_id, number = job_lines.next_run(ctx, spec)
     id = new_id("run")
     predicted = estimated.known(ctx, resolved)
     ctx.conn.execute(
@@ -121,13 +115,16 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
             method=spec.method,
             base_model=spec.base_model,
             resolved=resolved.model_dump(mode="json"),
-            inputs=inputs,
+            inputs=_inputs(ctx, looked_up),
             stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
             progress=Progress().model_dump(),
+            continues_id=start.continued.run if start else None,
             estimate=None if predicted is None else predicted.model_dump(mode="json"),
             created=now_us(),
         )
     )
+    if start is not None:
+        continuing.keep(ctx, start, id)
     stages.note(ctx.conn, ctx.project, id, stages.SAYS["queued"])
     stages.begin(ctx.conn, ctx.project, id, "train")
     return get_run(ctx, id)
@@ -153,12 +150,21 @@ def list_runs(
 def get_run(ctx: Context, id: str) -> RunDetail:
     """One run with its frozen spec. Raises Problem `not_found`."""
     row = need_run(ctx, id)
+    resolved = ResolvedSpec.model_validate(row.resolved)
     return RunDetail(
         **_fields(ctx, row),
-        resolved=ResolvedSpec.model_validate(row.resolved),
+        resolved=resolved,
+        cost=costs.of_run(ctx, row),
+        ancestors=continuing.ancestors(ctx, resolved),
+        continued_by=continuing.continued_by(ctx, row.id),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
         estimate=None if row.estimate is None else EstimateResult.model_validate(row.estimate),
     )
+
+
+def spec_of(ctx: Context, id: str) -> RunSpec:
+    """A run as a person would write it: what the next run of its job starts from. Raises Problem `not_found`."""
+    return RunSpec.model_validate(as_written(ResolvedSpec.model_validate(need_run(ctx, id).resolved)))
 
 
 def ask(ctx: Context, id: str, verb: Verb) -> Run:
@@ -266,30 +272,6 @@ def ended(run_state: str) -> bool:
     return run_state in RUN_ENDED
 
 
-def need_run(ctx: Context, id: str) -> Row[Any]:
-    """The table's row of a run, with its job's name: by id, by `name #2`, or the newest run of a name.
-
-    Raises Problem `not_found`.
-    """
-    query = select(run, job.c.name, job.c.description).join(job, job.c.id == run.c.job_id)
-    row = ctx.conn.execute(query.where(run.c.project_id == ctx.project, run.c.id == id)).one_or_none()
-    if row is None:  # asked apart, so that either finds its index
-        name, number = _numbered(id)
-        named = query.where(job.c.project_id == ctx.project, job.c.name == name)
-        if number is not None:
-            named = named.where(run.c.number == number)
-        row = ctx.conn.execute(named.order_by(run.c.number.desc()).limit(1)).one_or_none()
-    if row is None:
-        raise Problem("not_found", noun="run", name=id, list=_LIST)
-    return row
-
-
-def _numbered(text: str) -> tuple[str, int | None]:
-    """`name #2` as name and number."""
-    name, _, number = text.rpartition("#")
-    return (name.strip(), int(number)) if name and re.fullmatch("[0-9]{1,9}", number) else (text, None)
-
-
 def _ask_idle(ctx: Context, row: Row[Any], verb: Verb) -> None:
     """A verb for a run that no engine works on."""
     targets: dict[str, RunState] = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
@@ -325,33 +307,68 @@ def _resume(ctx: Context, row: Row[Any]) -> None:
     stages.note(ctx.conn, ctx.project, row.id, "Resumed.")
 
 
-def _resolve(ctx: Context, spec: RunSpec, *, sample: bool) -> tuple[ResolvedSpec, dict[str, Any]]:
-    """The resolved spec, and the inputs fixed with it. `sample`: look at the tokens of some rows too, for advice."""
+@dataclass(frozen=True)
+class _Plan:
+    """Everything a spec names, looked up."""
+
+    found: RunData
+    base: ModelFolder
+    base_hash: str
+    start: Start | None
+    left_out: str | None
+    """Why nothing of an earlier run's data is mixed in."""
+
+    @property
+    def begun(self) -> Begun:
+        if self.start is None:
+            return FROM_BASE
+        replayed = [one.label for one in self.found.replay.facts]
+        return Begun(
+            continued=self.start.continued.model_copy(update={"replayed": replayed}),
+            settings=self.start.earlier.spec.settings,
+            replay=self.found.replay,
+            left_out=self.left_out,
+        )
+
+
+def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
+    """`measured`: with the characters of a token counted for all data, for advice too, not only where they decide."""
     LAUNCHERS.load(spec.resources.launcher)
+    spec, start = continuing.find(ctx, spec)
+    job_lines.check(ctx, spec)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
-    found = run_data.measured(ctx, run_data.look_up(ctx, spec), base, everything=sample)
-    inputs = {
-        "base_model": str(base.path),
-        "licence": base_models.licence_of(ctx, spec.base_model),
-        **found.inputs(),
+    found, left_out = run_data.look_up(ctx, spec), None
+    if start is not None:
+        continuing.check_base(start, base_hash)
+        found, left_out = replay.added(ctx, found, start)
+    return _Plan(run_data.measured(ctx, found, base, everything=measured), base, base_hash, start, left_out)
+
+
+def _inputs(ctx: Context, plan: _Plan) -> dict[str, Any]:
+    """What is fixed with the resolved spec."""
+    prices = prices_of(ctx.settings, idle_time=plan.found.spec.resources.idle_time)
+    return {
+        "base_model": str(plan.base.path),
+        "prices": None if prices is None else prices.model_dump(mode="json"),
+        "licence": base_models.licence_of(ctx, plan.found.spec.base_model),
+        **plan.found.inputs(),
     }
-    return _filled(ctx, found, base, base_hash)[0], inputs
 
 
-def _filled(
-    ctx: Context, found: RunData, base: ModelFolder, base_hash: str
-) -> tuple[ResolvedSpec, LeakReport | None]:
+def _filled(ctx: Context, plan: _Plan) -> tuple[ResolvedSpec, LeakReport | None]:
+    found = plan.found
     leaks = run_data.leaks_of(ctx, found)
     resolved = resolve_spec(
         found.spec,
-        base=base,
-        base_hash=base_hash,
+        base=plan.base,
+        base_hash=plan.base_hash,
         train=found.train,
         validation=found.validation,
         held_out=found.held_out,
         general=found.general,
         minimum_rows=ctx.settings.minimum_rows,
         leaks=leaks,
+        begun=plan.begun,
     )
     return resolved, leaks
 

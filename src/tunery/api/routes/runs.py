@@ -74,6 +74,12 @@ def get_run(ctx: Reading, run: str) -> RunDetail:
     return runs.get_run(ctx, run)
 
 
+@router.get("/{run}/spec", response_model_exclude_unset=True)
+def get_run_spec(ctx: Reading, run: str) -> RunSpec:
+    """The run as a person would write it: what the next run of its name may start from."""
+    return runs.spec_of(ctx, run)
+
+
 @router.get("/{run}/recipe")
 def get_run_recipe(ctx: Reading, run: str) -> RecipeReport:
     """What the run's data added up to, counted when its rows were prepared."""

@@ -108,6 +108,8 @@ def _show_version(version: "ModelVersion") -> None:
     made = f"{kind} {version.base_model}, {size(version.bytes)}, {when(version.created)}"
     say(f"{version.model}:{version.version}  {made}")
     say(f"    trained on {', '.join(version.dataset_versions)}")
+    if version.continued_from:
+        say(f"    goes on from {' → '.join(version.continued_from)}")
     say(f"    from run {version.run}, step {version.step:,}")
     say(f"    licence {version.licence or 'not stated'}, content {version.content_hash[:16]}")
     scores = version.scores or {}

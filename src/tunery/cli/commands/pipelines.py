@@ -49,7 +49,16 @@ def list_(limit: int, after: str | None) -> None:
     with Client() as client:
         page = client.pipelines.list(limit, after)
     rows = [
-        (f"{p.name}@{p.version}", _kind(p), p.spec.method, p.spec.base_model, _next(p)) for p in page.data
+        (
+            f"{p.name}@{p.version}",
+            _kind(p),
+            p.spec.method,
+            p.spec.base_model or f"as {p.spec.continue_from.run}"
+            if p.spec.continue_from
+            else p.spec.base_model,
+            _next(p),
+        )
+        for p in page.data
     ]
     answer(page, lambda: table(["name", "kind", "method", "base", "next start"], rows))
 

@@ -7,9 +7,11 @@ import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
 from tunery.cli.runs_in_words import (
+    cost,
     estimated,
     findings,
     held_against,
+    lineage,
     outlook,
     pause_costs,
     progress,
@@ -18,7 +20,13 @@ from tunery.cli.runs_in_words import (
 )
 
 API_VERSION = 1
-_ORIGINS = {"user": "you", "recommended": "recommended", "template": "template", "default": "default"}
+_ORIGINS = {
+    "user": "you",
+    "recommended": "recommended",
+    "template": "template",
+    "default": "default",
+    "continued": "earlier run",
+}
 
 
 @click.group(cls=Group)
@@ -122,6 +130,10 @@ def show(run: str) -> None:
         if found.idle_time or found.priority:
             say(f"Priority {found.priority}{', only in idle time' if found.idle_time else ''}.")
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
+        if found.cost:
+            say(cost(found.cost))
+        for line in lineage(found):
+            say(line)
         if found.model:
             say(f"Published as {found.model}")
         if found.evaluation:
@@ -156,6 +168,18 @@ def diagnose(run: str) -> None:
             say(line)
 
     answer(found, people)
+
+
+@command.command("spec")
+@click.argument("run")
+def spec(run: str) -> None:
+    """The YAML that RUN was made from: what the next run of its name may start from."""
+    from tunery.sdk.client import Client
+    from tunery.sdk.spec import to_yaml
+
+    with Client() as client:
+        found = client.runs.spec(run)
+    answer(found, lambda: click.echo(to_yaml(found), nl=False))
 
 
 @command.command("logs")

@@ -14,7 +14,7 @@ from tunery.db.tables import evaluation, run
 from tunery.jobs import stages
 from tunery.jobs.attempts import Ended, end_attempt
 from tunery.jobs.engines import run_engine
-from tunery.jobs.prepare import held_out_rows
+from tunery.jobs.prepare import held_out_rows, started_from
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
 from tunery.schemas.engine import EvaluationResult
@@ -32,7 +32,8 @@ def work(work: Work) -> None:
     _begin(work, row.evaluation_id, resolved)
     rows = held_out_rows(work, row.inputs, resolved)
     trained = AttemptFolder(Path(row.result["folder"]))
-    own = {"adapter": str(trained.output), "evaluate": str(rows)}
+    start = started_from(work, row.id, resolved)
+    own = {"adapter": str(trained.output), "start": start, "evaluate": str(rows)}
     ended = run_engine(work, "evaluate", row, lambda: own, _leave_off)
     if ended is not None:
         _finish(work, ended)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from tunery.core.attempt import AttemptFolder, Want
+from tunery.core.attempt import AttemptFolder, Want, run_folder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.files import copy_file, fsync_folder, hash_folder
@@ -19,7 +19,7 @@ from tunery.jobs import stages
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.states import move_run
 from tunery.jobs.work import Work
-from tunery.models.folder import model_files
+from tunery.models.folder import is_adapter, model_files
 from tunery.schemas.run import ResolvedSpec, RunState
 
 API_VERSION = 1
@@ -155,14 +155,15 @@ def _point_to(connection: Connection, claim: Claim, row: Row[Any], id: str, step
             project_id=claim.project,
             model_id=model_id,
             version=version,
-            kind="adapter" if (folder / "adapter_config.json").exists() else "full",
+            kind="adapter" if is_adapter(folder) else "full",
             base_model=row.base_model,
-            base_path=row.inputs["base_model"],
+            base_path=_below(work, row, resolved),
             folder=str(folder),
             run_id=row.id,
             step=step,
             lineage={
-                "datasets": resolved.spec.data.learnt_from,
+                "continued_from": resolved.began_with,
+                "datasets": resolved.learnt_from,
                 "hashes": resolved.data_hashes,
                 "recipe": resolved.recipe_hash,
             },
@@ -175,6 +176,13 @@ def _point_to(connection: Connection, claim: Claim, row: Row[Any], id: str, step
     )
     connection.execute(update(model).where(model.c.id == model_id).values(latest=version))
     stages.note(connection, claim.project, row.id, f"Published as {name}:{version}.")
+
+
+def _below(work: Work, row: Row[Any], resolved: ResolvedSpec) -> str:
+    """The folder of all weights that an adapter of this run stands on."""
+    if resolved.continues is not None and resolved.continues.kind == "full":
+        return str(run_folder(work.settings.folder, row.id).start)
+    return row.inputs["base_model"]
 
 
 def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:

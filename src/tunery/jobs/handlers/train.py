@@ -11,7 +11,7 @@ from tunery.db.tables import run
 from tunery.jobs import stages
 from tunery.jobs.attempts import Ended, end_attempt
 from tunery.jobs.engines import run_engine
-from tunery.jobs.prepare import training_rows
+from tunery.jobs.prepare import started_from, training_rows
 from tunery.jobs.queue import Claim, finish
 from tunery.jobs.work import Work
 from tunery.schemas.run import ResolvedSpec, TrainResult
@@ -34,6 +34,7 @@ def work(work: Work) -> None:
 
     def own() -> dict[str, Any]:
         return {
+            "start": started_from(work, row.id, resolved),
             "train": [str(train)],
             "validation": None if validation is None else str(validation),
             "resume_from": [str(path) for path in checkpoint_folders(work.settings.folder, row.id)],

@@ -10,7 +10,7 @@ from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.estimate import Estimate, EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
-from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog
+from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog, RunSpec
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.finish import finish_task
 from tunery.sdk.spec import SpecLike, to_spec
@@ -25,6 +25,7 @@ _RUNS = as_json(Page[Run])
 _RESOLVED = as_json(ResolvedSpec)
 _PREVIEW = as_json(RecipePreview)
 _RECIPE = as_json(RecipeReport)
+_SPEC = as_json(RunSpec)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
 _LOG = as_json(RunLog)
@@ -45,6 +46,11 @@ def resolve(spec: SpecLike) -> Call[ResolvedSpec]:
 def preview(spec: SpecLike) -> Call[RecipePreview]:
     """What a spec's data adds up to: rows, characters, shares, tokens, leaks. Nothing is started."""
     return Call("POST", "/api/v1/runs/preview", _PREVIEW, body=_sent(spec), safe=True)
+
+
+def spec(run: str) -> Call[RunSpec]:
+    """A run as a person would write it: what the next run of its name may start from."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/spec", _SPEC)
 
 
 def estimate(spec: SpecLike, *, timeout: float | None = None, poll: float = 0.5) -> Flow[EstimateResult]:
@@ -179,6 +185,7 @@ class Runs(Resource[S]):
     preview = endpoint(preview)
     estimate = flow(estimate)
     recipe = endpoint(recipe)
+    spec = endpoint(spec)
     create = endpoint(create)
     list = endpoint(list_)
     get = endpoint(get)

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from tunery.schemas.run import RunSpec
-from tunery.services import base_models, datasets, demo, extensions, models, pipelines, runs
+from tunery.schemas.continuing import DEFAULT_REPLAY, ContinueSpec
+from tunery.schemas.run import ResolvedSpec, RunSpec
+from tunery.services import base_models, continuing, datasets, demo, extensions, models, pipelines, runs
 from tunery.services.context import Context
 from tunery.services.resolve import as_written
 from tunery.starter.place import MODEL_NAME
@@ -39,12 +40,20 @@ def form(
     base: str | None = None,
     clone: str | None = None,
     pipeline: str | None = None,
+    continued: Annotated[str | None, Query(alias="continue")] = None,
+    step: Annotated[int | None, Query(ge=0)] = None,
     with_demo: Annotated[bool, Query(alias="demo")] = False,
 ) -> Response:
-    """An empty form, one for a dataset or base model, the demo's, an earlier run's, or a pipeline's."""
+    """An empty form, one for a dataset or base model, the demo's, an earlier run's or a pipeline's, or one that goes
+    on from an earlier run's model."""
     with visit.reading() as ctx:
-        spec, title = _begin(ctx, dataset, base, clone, pipeline, with_demo)
+        if continued is not None:
+            spec, title = _go_on(ctx, continued, step)
+        else:
+            spec, title = _begin(ctx, dataset, base, clone, pipeline, with_demo)
+        wanted = ContinueSpec.model_validate(spec["continue_from"]) if spec.get("continue_from") else None
         values = {
+            "continuing": _states(ctx, wanted) if wanted else None,
             "bases": [entry for entry in base_models.list_base_models(ctx) if entry.available],
             "datasets": datasets.list_datasets(ctx, _MOST, None).data,
         }
@@ -94,3 +103,29 @@ def _begin(
     if base is not None:
         spec["base_model"] = base
     return spec, "New run"
+
+
+def _go_on(ctx: Context, name: str, step: int | None) -> tuple[dict[str, Any], str]:
+    """A run like the earlier one, from where its model is."""
+    wanted = ContinueSpec(run=name, step=step, replay=None)
+    row, state = continuing.meant(ctx, wanted)
+    earlier = ResolvedSpec.model_validate(row.resolved)
+    spec: dict[str, Any] = {
+        "continue_from": {"run": f"{row.name} #{row.number}", "step": state.step},
+        "method": row.method,
+        "settings": {"finetuning_type": earlier.spec.settings["finetuning_type"]},
+        "evaluate": earlier.spec.evaluate.model_dump(mode="json", exclude_defaults=True),
+    }
+    return spec, f"Continue training from {row.name} #{row.number}"
+
+
+def _states(ctx: Context, wanted: ContinueSpec) -> dict[str, Any]:
+    """What the form shows of the run that is gone on from: its states, and the base model that is fixed by it."""
+    row, _ = continuing.meant(ctx, wanted)
+    return {
+        "run": f"{row.name} #{row.number}",
+        "base": row.base_model,
+        "states": continuing.states(ctx, row),
+        "published": models.published_steps(ctx, row.id),
+        "replay": f"{100 * (DEFAULT_REPLAY if wanted.replay is None else wanted.replay):g}",
+    }

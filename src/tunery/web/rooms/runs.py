@@ -10,7 +10,7 @@ from tunery.methods.point import METHODS, writes_text
 from tunery.schemas.model import PublishRequest
 from tunery.schemas.run import RunDetail, RunState
 from tunery.schemas.settings import Origin, missing_for
-from tunery.services import diagnosis, evaluations, extensions, models, runs, tasks
+from tunery.services import continuing, diagnosis, evaluations, extensions, models, runs, tasks
 from tunery.services.context import Context
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
@@ -51,6 +51,7 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
     with visit.reading() as ctx:
         found = runs.get_run(ctx, run)
         values: dict[str, Any] = {**_head(ctx, found), "tab": tab, "size": _ROWS, "last": found.last_event}
+        values["continuable"] = continuing.may_go_on(ctx, found.id)
         values["evaluation"] = evaluations.get_evaluation(ctx, found.evaluation) if found.evaluation else None
         if tab == "evaluation" and found.evaluation:
             values["rows"] = evaluations.read_rows(ctx, found.evaluation, offset, _ROWS)

@@ -266,6 +266,12 @@ def upgrade() -> None:
         ),
         sa.Column("model_version_id", sa.String(length=40), nullable=True),
         sa.Column("evaluation_id", sa.String(length=40), nullable=True),
+        sa.Column(
+            "continues_id",
+            sa.String(length=40),
+            nullable=True,
+            comment="the run whose model it began with",
+        ),
         sa.Column("started", sa.BigInteger(), nullable=True),
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
@@ -276,6 +282,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.create_index("ix_run_listing", ["project_id", "created"], unique=False)
+        batch_op.create_index("ix_run_continues", ["continues_id"], unique=False)
         batch_op.create_index("ix_run_state", ["project_id", "state", "created"], unique=False)
 
     op.create_table(

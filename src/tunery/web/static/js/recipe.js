@@ -148,18 +148,30 @@ export class Recipe {
     }
   }
 
-  show({ parts, rows, characters, tokens, general_tokens: general, minimum, leaks }) {
+  show({ parts, rows, characters, tokens, general_tokens: general, replay_tokens: replay, minimum, leaks, cost }) {
     const line = (...texts) => element("p", {}, ...texts);
     const facts = [
       line(element("strong", {}, _("%(rows)s training rows", { rows: count(rows.train) })), ` · ${_("%(n)s characters", { n: count(characters) })} · ${_("about %(n)s tokens per epoch", { n: count(tokens) })}`),
     ];
     const mixed = parts.find((part) => part.kind === "general");
     if (mixed) facts.push(line(_("The general corpus %(name)s adds %(rows)s rows, about %(tokens)s tokens (%(share)s %).", { name: mixed.dataset, rows: count(mixed.rows), tokens: count(general), share: shown(mixed.share, 1) })));
+    const again = parts.filter((part) => part.kind === "replay");
+    if (again.length) facts.push(line(_("Learnt before and mixed in again: %(names)s, %(rows)s rows, about %(tokens)s tokens.", { names: again.map((part) => part.dataset).join(", "), rows: count(again.reduce((sum, part) => sum + part.rows, 0)), tokens: count(replay) })));
     if (rows.set_aside) facts.push(line(_("%(n)s validation rows", { n: count(rows.validation) }), rows.returned ? `; ${_("%(drawn)s were drawn, and %(back)s go back to training", { drawn: count(rows.set_aside), back: count(rows.returned) })}` : ""));
+    if (cost) facts.push(this.costs(cost));
     facts.push(line(element("span", { class: "muted" }, _("Rows needed: %(n)s.", { n: minimum.minimum }), ` ${minimum.arithmetic}`)));
     if (leaks?.rows.length) facts.push(this.leaked(leaks));
     this.totals.replaceChildren(...facts);
     this.totals.hidden = false;
+  }
+
+  // The sum where it is known, and what it is made of.
+  costs({ micro, hours, tokens, prices, basis }) {
+    const unit = prices.currency ? ` ${prices.currency}` : "";
+    const by = [prices.per_hour !== null && _("%(price)s an hour", { price: prices.per_hour + unit }), prices.per_million_tokens !== null && _("%(price)s a million tokens", { price: prices.per_million_tokens + unit })].filter(Boolean).join(" · ");
+    const sum = micro === null ? _("The cost depends on the time, which no earlier run of this kind tells.") : _("About %(sum)s", { sum: (micro / 1e6).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) + unit });
+    const parts = [hours !== null && prices.per_hour !== null && `${hours} h`, prices.per_million_tokens !== null && _("%(n)s tokens", { n: count(tokens) }), by, basis].filter(Boolean).join(" · ");
+    return element("p", {}, element("strong", {}, sum), ` ${parts}`);
   }
 
   leaked({ exact, near, rows }) {

@@ -24,7 +24,8 @@ function specOf() {
   if (text("name")) spec.name = text("name");
   if (text("description")) spec.description = text("description");
   spec.method = method().name;
-  spec.base_model = $("base_model").value;
+  if ($("replay")) spec.continue_from = continueFrom();
+  else spec.base_model = $("base_model").value;
   spec.data = recipe.data();
   if ($("validation").value) spec.data.validation = { dataset: $("validation").value };
   if (Object.keys(fields.chosen).length) spec.settings = { ...fields.chosen };
@@ -42,6 +43,15 @@ function specOf() {
   if (Number($("priority").value)) resources.priority = Number($("priority").value);
   if (Object.keys(resources).length) spec.resources = resources;
   return spec;
+}
+
+// The base model goes without saying; a tenth is mixed in again without saying, too.
+function continueFrom() {
+  const { run } = begun.continue_from;
+  const share = $("replay").value.trim();
+  const from = { run, step: Number($("continue-step").value) };
+  if (share !== $("replay").defaultValue || begun.continue_from.replay !== undefined) from.replay = Number.isNaN(Number(share)) || !share ? share : Number((Number(share) / 100).toPrecision(6));
+  return from;
 }
 
 function showTypes() {
@@ -111,7 +121,8 @@ function showProblem(problem) {
 
 function showAtField(problem) {
   const place = problem.where?.setting ? `settings.${problem.where.setting}` : problem.where?.field ?? { unknown_base_model: "base_model", model_weights_absent: "base_model", too_few_rows: "data", name_taken: "name" }[problem.code];
-  const field = place && [...form.querySelectorAll("[data-field]")].find((one) => place === one.dataset.field || place.startsWith(`${one.dataset.field}.`));
+  const all = [...form.querySelectorAll("[data-field]")];
+  const field = place && (all.find((one) => place === one.dataset.field) ?? all.find((one) => place.startsWith(`${one.dataset.field}.`)));
   if (field) {
     const error = field.querySelector(".error");
     error.replaceChildren(...coded(`${problem.message} ${problem.cure}`));
@@ -146,10 +157,11 @@ function publishedAs({ publish }, spec) {
 }
 
 function valuesFrom(origins, type) {
-  const n = { user: 0, recommended: 0, template: 0, default: 0 };
+  const n = { user: 0, continued: 0, recommended: 0, template: 0, default: 0 };
   for (const origin of Object.values(origins)) n[origin] += 1;
   return [
     n.user && _("%(n)s changed by you", { n: n.user }),
+    n.continued && _("%(n)s of the earlier run", { n: n.continued }),
     n.recommended && _("%(n)s recommended for %(method)s (%(type)s)", { n: n.recommended, method: method().title, type }),
     n.template && _("%(n)s from the template", { n: n.template }),
     n.default && _("%(n)s defaults", { n: n.default }),
@@ -160,7 +172,7 @@ async function check() {
   const spec = specOf();
   const turn = (state.asked += 1);
   $("start").disabled = true;
-  if (!spec.base_model || !spec.data.train.length) {
+  if (!(spec.base_model || spec.continue_from) || !spec.data.train.length) {
     recipe.clear();
     badge("plain", _("Waiting"));
     clearErrors();
@@ -222,7 +234,7 @@ form.addEventListener("change", (event) => {
   else if (event.target.id === "base_model") { showTypes(); changed(); }
   else if (!event.target.closest("[data-setting]")) changed();
 });
-form.addEventListener("input", (event) => { if (["name", "description", "priority"].includes(event.target.id)) changed(); });
+form.addEventListener("input", (event) => { if (["name", "description", "priority", "replay"].includes(event.target.id)) changed(); });
 form.addEventListener("click", (event) => {
   const { code, preset } = event.target.closest("button")?.dataset ?? {};
   if (code) { state.language = code; showCode(); }

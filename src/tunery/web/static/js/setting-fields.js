@@ -1,7 +1,7 @@
 // Fields for the settings of a method, made from its JSON schema. Keeps what the person chose; all else is filled in.
 import { _, coded, element } from "./texts.js";
 
-const ORIGINS = { user: _("changed"), recommended: _("recommended"), default: _("default"), template: _("template") };
+const ORIGINS = { user: _("changed"), recommended: _("recommended"), default: _("default"), continued: _("earlier run"), template: _("template") };
 const title = (name) => name.replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
 
 function kindOf(schema) {
