@@ -41,4 +41,4 @@ def test_images_on_a_server(served: Served, tmp_path: Path) -> None:
     )
     spec = tmp_path / "there.yaml"
     spec.write_text(json.dumps({"base_model": str(served.folder / "bare"), "data": "pictures"}))
-    assert "shows images" in run("train", spec, "--server", expected=1)
+    assert "contains images" in run("train", spec, "--server", expected=1)

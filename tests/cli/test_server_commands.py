@@ -74,7 +74,7 @@ def test_run_from_yaml_to_published_model(served: Served, imported: str) -> None
     assert "counting #1  succeeded  step 12 of 12" in served.tunery("runs", "list").stdout
     assert done(served, "runs", "show", "counting #1")["id"] == run["id"]
     told = served.tunery("runs", "create", "there.yaml", "--dry-run").stdout
-    assert "Learns from 120 rows of rows@1 in 12 steps" in told
+    assert "Trains on 120 rows of rows@1 in 12 steps" in told
     assert "The model isn't published automatically" in told
     assert "max_steps" in served.tunery("runs", "show", run["id"]).stdout
     assert served.tunery("runs", "logs", run["id"]).returncode == 0

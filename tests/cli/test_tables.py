@@ -38,7 +38,7 @@ def test_lists_name_things_as_they_are_named_elsewhere(served: Served) -> None:
     assert re.search(r"^orders #1 +succeeded", served.tunery("runs", "list").stdout, re.MULTILINE)
     assert "orders:1" in served.tunery("models", "publish", "orders #1").stdout
     assert re.search(r"^orders:1 ", served.tunery("models", "list").stdout, re.MULTILINE)
-    assert "learnt from orders@1" in served.tunery("models", "show", "orders:1").stdout
+    assert "trained on orders@1" in served.tunery("models", "show", "orders:1").stdout
     assert served.tunery("models", "show", "orders:2").returncode == 1
     again = served.tunery("models", "publish", "orders #1", "--name", "other")
     assert again.returncode == 1

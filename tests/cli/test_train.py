@@ -195,7 +195,7 @@ BAD: dict[str, tuple[str, str]] = {
     "no such file": ("base_model: bare\ndata: gone.jsonl\n", "no file gone.jsonl"),
     "dataset name": ("base_model: bare\ndata: support\n", "--server"),
     "publish": ("base_model: bare\ndata: rows.jsonl\npublish: {auto: true}\n", "--server"),
-    "broken json": ("base_model: bare\ndata: cut.json\n", "breaks off"),
+    "broken json": ("base_model: bare\ndata: cut.json\n", "cut off"),
     "bad rows": ("base_model: bare\ndata: mixed.jsonl\n", "1 of 121 rows can't be used"),
     "too few rows": ("base_model: bare\ndata: few.jsonl\n", "at least 100 rows; this run has 99"),
     "wrong format": ("base_model: bare\ndata: text.txt\n", "sft accepts"),

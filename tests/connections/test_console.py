@@ -68,7 +68,7 @@ def test_a_bucket_is_connected_mended_and_imported(window: Open, store: Seaweed,
     expect(page.locator("#test")).to_contain_text("can be listed and read. Files seen: 1.")
     assert SECRET not in page.content()
     page.get_by_label("Path").fill("nothing/here")
-    page.get_by_label("Name of the dataset").fill("tickets")
+    page.get_by_label("Dataset name").fill("tickets")
     page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("no files to import")
     page.get_by_label("Path").fill("tickets")

@@ -254,7 +254,7 @@ def test_a_wrong_token(served: Served) -> None:
     assert (chat.status_code, chat.json()["error"]["code"]) == (401, "invalid_api_key")
     form = httpx.post(f"{served.url}/login", data={"token": "tnr_wrong"})
     assert form.status_code == 401
-    assert "isn&#39;t known" in form.text
+    assert "This token is unknown" in form.text
     assert "tnr_wrong" not in form.text
     assert inside(served) == before
 

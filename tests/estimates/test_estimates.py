@@ -34,7 +34,12 @@ def client(served: Served) -> Iterator[Client]:
 
 def spec(served: Served, steps: int, model: str = "bare", **settings: Any) -> dict[str, Any]:
     base = f"{served.folder}/{model}"
-    return {"name": "told", "base_model": base, "data": "rows", "settings": {"max_steps": steps, **settings}}
+    return {
+        "name": f"told-{model}",
+        "base_model": base,
+        "data": "rows",
+        "settings": {"max_steps": steps, **settings},
+    }
 
 
 def test_it_is_measured_once_for_all_that_it_depends_on(served: Served, client: Client) -> None:

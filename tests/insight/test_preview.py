@@ -51,7 +51,7 @@ class Shown:
     def trained(self, row: Row, aside: Path) -> Any:
         """The engine's own store of this row; None where it learns nothing of it."""
         if not any(any(one.supervised) for one in self.examples(row, self.limit)):
-            with pytest.raises(Problem, match="learnt from"):
+            with pytest.raises(Problem, match="no tokens to learn from"):
                 tokens.tokenize([row], self.method, self.renderer, self._at(self.limit), aside)
             return None
         return tokens.tokenize([row], self.method, self.renderer, self._at(self.limit), aside)

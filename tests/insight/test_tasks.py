@@ -11,7 +11,7 @@ from tunery.core.settings import ServerSettings
 from tunery.schemas.statistics import Statistics, StatisticsRequest
 from tunery.services import datasets, statistics, tasks
 
-ROWS = 8_000
+ROWS = 40_000
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_death_in_the_middle_of_an_answer_is_told(make_pool: Callable[..., Repli
         with pytest.raises(Problem) as caught:
             _run(_ask(pool, _ONE, word))
         assert caught.value.code == "answer_broken_off"
-        assert caught.value.params == {"name": "one", "detail": "its process ended"}
+        assert caught.value.params == {"name": "one", "detail": "its process exited"}
     assert _alive(_run(_ask(pool, _ONE)))
 
 

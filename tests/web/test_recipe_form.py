@@ -27,7 +27,7 @@ def test_a_recipe_is_built_shown_and_sent(window: Open, client: Client, served: 
     first_rate = page.locator("[data-dataset]").nth(0).get_by_label("Sampling rate")
     expect(first_rate).not_to_have_value("")
     expect(second.get_by_label("Share in percent")).to_have_value("50")
-    page.get_by_label("Mix in a general corpus, against forgetting").check()
+    page.get_by_label("Mix in a general corpus to reduce forgetting").check()
     expect(totals).to_contain_text("The general corpus tunery-general@1 adds")
     expect(page.locator("#check-badge")).to_have_text("Ready")
     data = yaml.safe_load(page.inner_text("#code"))["data"]
