@@ -14,6 +14,7 @@ def test_steps_are_put_together_without_a_mouse(window: Open, client: Client, se
     client.datasets.wait("people", timeout=60)
     page = window().open("/datasets/people")
     page.get_by_role("link", name="Clean", exact=True).click()
+    expect(page.locator("#code")).to_contain_text("steps: []")  # the page's script is there
     expect(page.locator("#start")).to_be_disabled()
     page.get_by_role("button", name="Length").press("Enter")
     expect(page.get_by_label("Min characters")).to_be_focused()
