@@ -184,7 +184,7 @@ def _wait(ready: Callable[[], bool], pause: float = 0.05) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not ready():
         assert time.monotonic() < deadline, "it doesn't get on"
-        time.sleep(pause)
+        time.sleep(pause)  # looking more often would take the processor from what is measured
 
 
 if __name__ == "__main__":

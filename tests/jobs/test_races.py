@@ -238,7 +238,7 @@ def test_a_worker_killed_before_it_started_the_engine(working: House, model: Pat
 
 def test_an_engine_that_nobody_noted_is_found(working: House, model: Path) -> None:
     """The worker died between starting the engine and writing down which process it is."""
-    run = working.submit(model, 120)
+    run = working.submit(model, 100_000)
     working.wait_for_step(run, 5)
     working.workers[0].kill()
     working.workers[0].wait()
@@ -247,10 +247,12 @@ def test_an_engine_that_nobody_noted_is_found(working: House, model: Path) -> No
     note = attempt_folder(working.settings.folder, run, 1).process
     note.unlink()
     working.start_worker()
-    ended = working.wait_for_state(run, "succeeded", "failed")
-    assert (ended.state, ended.attempt) == ("succeeded", 1)
-    assert ProcessIdentity.load(note) == engine
-    assert working.losses(run) == [1 / n for n in range(1, 121)]
+    working.wait("the engine to be noted again", lambda: ProcessIdentity.load(note) == engine)
+    working.ask(run, "stop")
+    ended = working.wait_for_state(run, "succeeded", "stopped", "failed")
+    assert (ended.state, ended.attempt) == ("stopped", 1)
+    losses = working.losses(run)
+    assert losses == [1 / n for n in range(1, len(losses) + 1)]
 
 
 # -- publishing

@@ -17,9 +17,9 @@ from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading
-from tunery.db.tables import attempt, checkpoint, run, task
+from tunery.db.tables import attempt, run, task
 from tunery.jobs import stages
-from tunery.jobs.giving_way import GAVE_WAY, come_back
+from tunery.jobs.gaps import GAVE_WAY, furthest, tell_of_gap
 from tunery.jobs.queue import Fenced
 from tunery.jobs.recorder import record_new_events
 from tunery.jobs.states import move_run
@@ -32,6 +32,7 @@ LayOut = Callable[[AttemptFolder, int], None]
 _POLL_SECONDS = 0.2
 """Between looks at an attempt's folder: curves are to look live, and a look is a few stats."""
 _SETTLE_SECONDS = 0.01
+"""After a sign of the engine: what it writes in one go is to be read in one go."""
 _CANCEL_SECONDS = 5.0
 _SAVE_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
@@ -136,38 +137,6 @@ def end_attempt(connection: Connection, work: Work, number: int, outcome: str, f
     )
 
 
-def _tell_of_a_gap(connection: Connection, work: Work, stage: str, number: int) -> None:
-    """Nobody worked on the stage between the last attempt and the one that begins."""
-    claim = work.claim
-    assert claim.run is not None
-    last = connection.execute(
-        select(attempt.c.ended, attempt.c.outcome)
-        .where(attempt.c.task_id == claim.task)
-        .order_by(attempt.c.number.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is None or last.ended is None or last.outcome == GAVE_WAY:
-        return  # a run that gave way is told of, and its stage waited, where it came back
-    gap = max(0, now_us() - last.ended)
-    stages.add_idle(connection, claim.run, stage, gap)
-    step = _furthest(connection, claim.run) if stage == "train" else 0
-    where = f"continues from step {step}" if step else "starts again from the beginning"
-    says = f"{stages.NOUNS[stage]} {where}, {_span(gap)} after it was interrupted (attempt {number})."
-    stages.note(connection, claim.project, claim.run, says)
-
-
-def _furthest(connection: Connection, run_id: str) -> int:
-    """The step of the newest checkpoint."""
-    return connection.scalar(select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == run_id)) or 0
-
-
-def _span(microseconds: int) -> str:
-    seconds = round(microseconds / 1e6)
-    if seconds < 60:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 3600 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
 def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
     """The attempt an earlier worker left open: to be taken over, dead or alive."""
     with reading(work.engine) as connection:
@@ -181,10 +150,9 @@ def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple
     claim = work.claim
     assert claim.run is not None
     with work.writing() as connection:
-        come_back(connection, claim)
         number = (connection.scalar(select(run.c.attempt).where(run.c.id == claim.run)) or 0) + 1
         folder = attempt_folder(work.settings.folder, claim.run, number, stage)
-        _tell_of_a_gap(connection, work, stage, number)
+        tell_of_gap(connection, claim, stage, number)
         connection.execute(update(run).where(run.c.id == claim.run).values(attempt=number))
         connection.execute(update(task).where(task.c.id == claim.task).values(attempts=task.c.attempts + 1))
         connection.execute(
@@ -280,14 +248,14 @@ def _end_without_result(work: Work, stage: str, number: int, outcome: str, folde
     assert claim.run is not None
     with work.writing() as connection:
         end_attempt(connection, work, number, outcome, folder)
-        furthest = _furthest(connection, claim.run)
+        saved = furthest(connection, claim.run)
         row = connection.execute(select(task.c.gained, task.c.fruitless).where(task.c.id == claim.task)).one()
-        gained = furthest > row.gained
+        gained = saved > row.gained
         fruitless = row.fruitless + 1 if outcome == "lost" and not gained else 0
         connection.execute(
             update(task)
             .where(task.c.id == claim.task)
-            .values(gained=max(furthest, row.gained), fruitless=fruitless)
+            .values(gained=max(saved, row.gained), fruitless=fruitless)
         )
         if outcome in ("interrupted", "lost"):
             why = "its process ended unexpectedly"

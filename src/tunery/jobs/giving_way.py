@@ -12,13 +12,11 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 from tunery.core.clock import MICROSECONDS, now_us
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading, writing
-from tunery.db.tables import attempt, checkpoint, job, run, task, worker
+from tunery.db.tables import job, run, task, worker
 from tunery.jobs import stages
+from tunery.jobs.gaps import furthest
 from tunery.jobs.queue import Claim, give_back
 from tunery.jobs.states import move_run
-
-GAVE_WAY = "gave way"
-"""How an attempt ended that another run's wish for the slot ended."""
 
 
 def make_room(engine: Engine, settings: ServerSettings) -> None:
@@ -40,23 +38,8 @@ def step_back(connection: Connection, claim: Claim, to: str) -> None:
     move_run(connection, claim.run, "queued")
     stages.leave_off(connection, claim.run, "waiting")
     says = f"Gave way to {named(connection, to, claim.project)}; it continues automatically"
-    says += f" from step {_furthest(connection, claim.run)}."
+    says += f" from step {furthest(connection, claim.run)}."
     stages.note(connection, claim.project, claim.run, says)
-
-
-def come_back(connection: Connection, claim: Claim) -> None:
-    """Say so where the task's last attempt gave way. Inside the transaction that opens the next."""
-    assert claim.run is not None
-    last = connection.execute(
-        select(attempt.c.outcome, attempt.c.ended)
-        .where(attempt.c.task_id == claim.task)
-        .order_by(attempt.c.number.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is not None and last.outcome == GAVE_WAY:
-        waited = (now_us() - last.ended) / MICROSECONDS
-        says = f"Continues after {waited:,.0f} s, from step {_furthest(connection, claim.run)}."
-        stages.note(connection, claim.project, claim.run, says)
 
 
 def named(connection: Connection, task_id: str, project: str) -> str:
@@ -108,8 +91,3 @@ def _chosen(connection: Connection, settings: ServerSettings) -> list[tuple[Row[
         of_project[one.project_id] += 1
         chosen.append((victim, one.id))
     return chosen
-
-
-def _furthest(connection: Connection, run_id: str) -> int:
-    saved = connection.scalar(select(func.max(checkpoint.c.step)).where(checkpoint.c.run_id == run_id))
-    return saved or 0

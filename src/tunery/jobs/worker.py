@@ -32,6 +32,7 @@ from tunery.jobs.work import Work
 
 _LOG = logging.getLogger("tunery.worker")
 _IDLE_SECONDS = 0.2
+"""Between looks for a task where no commit wakes the worker, as with PostgreSQL."""
 _SETTLE_SECONDS = 0.01
 """Between a commit and the next look for a task, so that many commits don't mean as many looks."""
 _PATIENCE_SECONDS = 1.0

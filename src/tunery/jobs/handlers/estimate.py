@@ -20,6 +20,7 @@ from tunery.schemas.run import ResolvedSpec
 API_VERSION = 1
 
 _POLL_SECONDS = 0.2
+"""Between looks at the probe's folder: somebody waits for the answer, and a look is a few stats."""
 _TELL_SECONDS = 1.0
 
 
