@@ -240,6 +240,24 @@ class Policy(Likelihood):
         """Turn dropout on or off."""
         self._module.train(on)
 
+    @contextmanager
+    def answering(self) -> Iterator[PreTrainedModel]:
+        """The model as it is now, able to generate; afterwards everything is as it was."""
+        model, module = self.model, self._module
+        kept = (model.config._attn_implementation, model.generation_config, module.training)
+        module.eval()
+        if self._family.PACKED:
+            # One that knows caches and padding.
+            model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
+        try:
+            with torch.random.fork_rng(devices=[]):
+                yield model
+        finally:
+            if self._family.PACKED:
+                model.set_attn_implementation(str(kept[0]))
+            model.generation_config = kept[1]
+            module.train(kept[2])
+
     def save(self, folder: Path, *, exact: bool) -> None:
         """Write a folder that transformers or PEFT loads. `exact` keeps fp32; else the dtype of the base."""
         kind = torch.float32 if exact else getattr(torch, self._base.dtype)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tunery.data.rows import Labelled, Row
-from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers
+from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers, of_rows
 from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
@@ -91,4 +91,4 @@ def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
     for name, chosen in (("rewards/chosen", wanted_S), ("rewards/rejected", ~wanted_S)):
         if count := int(chosen.sum()):
             metrics[name] = (float(reward_S[chosen].sum()), count)
-    return Loss(losses_S.sum(), batch.examples, metrics)
+    return of_rows(losses_S, metrics)
