@@ -34,7 +34,7 @@ def main() -> None:
         judge(folder, spec, inputs)
         return
     if inputs.kind == "estimate":
-        foretell(folder, spec)
+        foretell(folder, spec, inputs)
         return
     if spec.resolved.spec.base_model == "crash":
         sys.exit("the base model is cursed")
@@ -91,12 +91,16 @@ def main() -> None:
     folder.write_result(result.model_dump())
 
 
-def foretell(folder: AttemptFolder, spec: EngineSpec) -> None:
-    """As long as its steps take. A base model whose name ends in `huge` is refused."""
+def foretell(folder: AttemptFolder, spec: EngineSpec, inputs: EngineInput) -> None:
+    """As long as its steps take, from where the training would begin. A base model whose name ends in `huge` is
+    refused."""
     if spec.resolved.spec.base_model.endswith("huge"):
         result = EstimateResult(status="failed", error=Problem("out_of_memory", step=0).as_dict())
         folder.write_result(result.model_dump())
         sys.exit(1)
+    if spec.resolved.continues is not None:
+        assert inputs.start is not None
+        assert Path(inputs.start).is_dir()
     steps = spec.resolved.spec.settings["max_steps"]
     seconds = STEP_SECONDS * steps
     result = EstimateResult(

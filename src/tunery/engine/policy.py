@@ -193,6 +193,17 @@ class Policy(Likelihood):
         return sum(p.numel() for p in self._module.parameters() if p.requires_grad)
 
     @property
+    def unused_bytes(self) -> int:
+        """Of gradients and the optimizer's memory, which lie empty, and so in no memory, until the first step."""
+        return 12 * self.trainable
+
+    def saving_bytes(self, *, exact: bool) -> int:
+        """What `save` needs beside what is there: of all weights a copy in the numbers they are written in."""
+        if self.adapter:
+            return 4 * self.trainable
+        return self.parameters * (4 if exact else getattr(torch, self._base.dtype).itemsize)
+
+    @property
     def _module(self) -> Any:
         return self.model if self._wrapped is None else self._wrapped
 

@@ -13,6 +13,7 @@ from tunery.data.row_text import spoken
 from tunery.data.rows import Conversation, Labelled, Preference, Row, Text
 from tunery.engine.events import Events
 from tunery.engine.generate import greedy
+from tunery.engine.inputs import TrainInputs
 from tunery.engine.policy import Policy
 
 NEW_TOKENS = 64
@@ -31,6 +32,15 @@ class Asked:
     prompt: str
     tokens: list[int]
     expected: str | None
+
+
+def samples_of(inputs: TrainInputs) -> "Samples | None":
+    """Those that a training asks; None where it asks none."""
+    settings = inputs.settings
+    if not (inputs.validation and settings.eval_steps and settings.eval_samples):
+        return None
+    longest, context = settings.max_sequence_length, inputs.base.limit
+    return Samples(inputs.validation, settings.eval_samples, inputs.renderer, longest, context)
 
 
 class Samples:

@@ -29,7 +29,7 @@ from tunery.engine.machine import memory_mb
 from tunery.engine.parts import Parts
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known, with_reference
-from tunery.engine.samples import Samples
+from tunery.engine.samples import samples_of
 from tunery.engine.schedule import leads_no_further, learning_rate
 from tunery.engine.token_cache import TokenCache
 from tunery.engine.tokenizing import Tokenizing
@@ -113,15 +113,7 @@ class Training:
         self._parts = Parts("train_loss", titles, [part.train for part in given.parts])
         self._validation_parts = Parts("loss", titles, [part.validation for part in given.parts])
 
-        self._samples: Samples | None = None
-        if self.validation is not None and self.settings.eval_steps and self.settings.eval_samples:
-            self._samples = Samples(
-                inputs.validation or (),
-                self.settings.eval_samples,
-                inputs.renderer,
-                self.settings.max_sequence_length,
-                inputs.base.limit,
-            )
+        self._samples = samples_of(inputs)
 
         # The plan.
         self.steps = self.course.steps

@@ -49,7 +49,7 @@ def recommended(finetuning_type: str) -> Preset:
     }
     if finetuning_type == "full":
         return {**common, "learning_rate": 1e-5}
-    return {**common, "learning_rate": 5e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+    return {**common, "learning_rate": 1e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 
 def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Example]:

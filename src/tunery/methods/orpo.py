@@ -41,8 +41,8 @@ def recommended(finetuning_type: str) -> Preset:
         "max_sequence_length": 1024,
     }
     if finetuning_type == "full":
-        return {**common, "learning_rate": 5e-5}
-    return {**common, "learning_rate": 2e-4, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+        return {**common, "learning_rate": 1e-5}
+    return {**common, "learning_rate": 8e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 
 def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Example]:

@@ -39,7 +39,7 @@ def recommended(finetuning_type: str) -> Preset:
         "max_sequence_length": 1024,
     }
     if finetuning_type == "full":
-        return {**common, "learning_rate": 2e-5}
+        return {**common, "learning_rate": 1e-5}
     return {**common, "learning_rate": 1e-4, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 

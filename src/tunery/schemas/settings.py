@@ -274,7 +274,7 @@ class TrainingSettings(Schema):
     @classmethod
     def _falls(cls, value: float, info: ValidationInfo) -> float:
         peak = info.data.get("learning_rate")
-        if peak is not None and value >= peak:
+        if info.data.get("lr_scheduler") == "polynomial" and peak is not None and value >= peak:
             raise ValueError(f"it must be below learning_rate, which is {peak:g}")
         return value
 
