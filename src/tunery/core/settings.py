@@ -34,6 +34,12 @@ class ServerSettings(BaseSettings):
         default="",
         description="The database, as in postgresql://user:password@host/name; empty = SQLite inside the data folder.",
     )
+    database_wait_seconds: float = Field(
+        default=45.0,
+        gt=0,
+        description="How long a change waits for another program that has locked the database. What still can't "
+        "write then is answered with an error; runs go on, and are recorded when the lock is gone.",
+    )
     private_hosts: list[str] = Field(
         default=[],
         description="Hosts without a public address that connections may reach: HOST, HOST:PORT, an address, or a "
