@@ -93,6 +93,20 @@ class ServerSettings(BaseSettings):
         description="Models saved longer ago than this aren't trained on by `continue_from`, as their weights may be "
         "gone; 0 = however old.",
     )
+    keep_checkpoints_days: float = Field(
+        default=31.0,
+        ge=0,
+        description="How many days after a run's end its checkpoints are kept; 0 = for ever. Its final model stays, "
+        "published models too, and the newest checkpoint of a run that left no model.",
+    )
+    keep_logs_days: float = Field(
+        default=90.0, ge=0, description="How many days after a run's end its logs are kept; 0 = for ever."
+    )
+    keep_events_days: float = Field(
+        default=0.0,
+        ge=0,
+        description="How many days after a run's end its events are kept; 0 = for ever. Curves and results stay.",
+    )
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
     lease_seconds: float = Field(
         default=12.0, gt=0, description="How long a worker's claim holds without renewal."

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
+from tunery.cli.retention import trim
 from tunery.cli.runs_in_words import (
     cost,
     estimated,
@@ -32,6 +33,9 @@ _ORIGINS = {
 @click.group(cls=Group)
 def command() -> None:
     """Start, follow and control runs on the server."""
+
+
+command.add_command(trim)
 
 
 @command.command("create")
