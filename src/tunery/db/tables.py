@@ -316,7 +316,7 @@ metric_chunk = Table(
     "metric_chunk",
     METADATA,
     Column("run_id", String(40), ForeignKey("run.id"), primary_key=True),
-    Column("name", String(64), primary_key=True),
+    Column("name", String(255), primary_key=True),
     Column("attempt", Integer, primary_key=True),
     Column("first_step", Integer, primary_key=True),
     Column("project_id", String(40), ForeignKey("project.id"), nullable=False),

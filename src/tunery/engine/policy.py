@@ -193,6 +193,17 @@ class Policy(Likelihood):
         return sum(p.numel() for p in self._module.parameters() if p.requires_grad)
 
     @property
+    def unused_bytes(self) -> int:
+        """Of gradients and the optimizer's memory, which lie empty, and so in no memory, until the first step."""
+        return 12 * self.trainable
+
+    def saving_bytes(self, *, exact: bool) -> int:
+        """What `save` needs beside what is there: of all weights a copy in the numbers they are written in."""
+        if self.adapter:
+            return 4 * self.trainable
+        return self.parameters * (4 if exact else getattr(torch, self._base.dtype).itemsize)
+
+    @property
     def _module(self) -> Any:
         return self.model if self._wrapped is None else self._wrapped
 
@@ -239,6 +250,24 @@ class Policy(Likelihood):
     def training(self, on: bool) -> None:
         """Turn dropout on or off."""
         self._module.train(on)
+
+    @contextmanager
+    def answering(self) -> Iterator[PreTrainedModel]:
+        """The model as it is now, able to generate; afterwards everything is as it was."""
+        model, module = self.model, self._module
+        kept = (model.config._attn_implementation, model.generation_config, module.training)
+        module.eval()
+        if self._family.PACKED:
+            # One that knows caches and padding.
+            model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
+        try:
+            with torch.random.fork_rng(devices=[]):
+                yield model
+        finally:
+            if self._family.PACKED:
+                model.set_attn_implementation(str(kept[0]))
+            model.generation_config = kept[1]
+            module.train(kept[2])
 
     def save(self, folder: Path, *, exact: bool) -> None:
         """Write a folder that transformers or PEFT loads. `exact` keeps fp32; else the dtype of the base."""

@@ -11,7 +11,16 @@ from tunery.schemas.estimate import Estimate, EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
 from tunery.schemas.retention import Retention
-from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog, RunSpec
+from tunery.schemas.run import (
+    Checkpoint,
+    MetricSeries,
+    ResolvedSpec,
+    Run,
+    RunDetail,
+    RunLog,
+    RunSpec,
+    SampledRow,
+)
 from tunery.schemas.task import Task
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.finish import finish_task
@@ -30,6 +39,7 @@ _RECIPE = as_json(RecipeReport)
 _SPEC = as_json(RunSpec)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
+_SAMPLES = as_json(list[SampledRow])
 _LOG = as_json(RunLog)
 _ESTIMATE = as_json(Estimate)
 _DIAGNOSIS = as_json(Diagnosis)
@@ -126,6 +136,11 @@ def diagnose(run: str) -> Call[Diagnosis]:
     return Call("GET", f"/api/v1/runs/{segment(run)}/diagnosis", _DIAGNOSIS)
 
 
+def samples(run: str) -> Call[list[SampledRow]]:
+    """Validation rows that the model answered at each validation, by step."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/samples", _SAMPLES)
+
+
 def log(run: str, *, offset: int = 0, attempt: int | None = None) -> Call[RunLog]:
     """The engine's log from byte `offset`: of an attempt, or of the newest that printed anything."""
     query = {"offset": offset, "attempt": attempt}
@@ -207,6 +222,7 @@ class Runs(Resource[S]):
     events = endpoint(events)
     metrics = endpoint(metrics)
     diagnose = endpoint(diagnose)
+    samples = endpoint(samples)
     log = endpoint(log)
     checkpoints = endpoint(checkpoints)
     stop = endpoint(stop)

@@ -383,7 +383,7 @@ def upgrade() -> None:
     op.create_table(
         "metric_chunk",
         sa.Column("run_id", sa.String(length=40), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("first_step", sa.Integer(), nullable=False),
         sa.Column("project_id", sa.String(length=40), nullable=False),
