@@ -3,9 +3,9 @@
     python -m bench.data [--megabytes 120] [--rounds 5] [--seed 0] [--datasets PYTHON]
 
 Both read the same file in turn, each in a process of its own, and each round gives one ratio; what counts is the
-median. `warm` is the call by itself, with everything imported and a small file read before; `whole` is what a
-stopwatch says from the start of Python to its end. `datasets` goes into an environment of its own in a temporary
-folder, unless PYTHON has it. Writes bench/results/data.json.
+median. `warm` is the call by itself, with everything imported and a small file read before, and then 1,000 random
+rows; `whole` is what a stopwatch says from the start of Python to its end. `datasets` goes into an environment of its
+own in a temporary folder, unless PYTHON has it. Writes bench/results/data.json.
 """
 
 import argparse
@@ -43,7 +43,9 @@ for path in sys.argv[1:]:
         wall, cpu = time.perf_counter(), used()
         rows, more = work(path, folder)
         found = {{"wall": time.perf_counter() - wall, "cpu": used() - cpu, "rows": rows}}
-        found |= {{"peak_mb": peak()}} | more()
+        found |= {{"peak_mb": peak()}}
+        if len(sys.argv) > 2:
+            found |= more()
 print(json.dumps(found))
 """
 OURS = _MEASURED.format(
@@ -147,7 +149,7 @@ def misses(kind: str, one: dict[str, Any]) -> list[str]:
     """The aims that a measurement doesn't reach."""
     ours = [one["ours_warm"], one["ours_whole"]]
     peak = max(each["peak_mb"] for each in ours)
-    picked = max(each["picked_seconds"] for each in ours)
+    picked = one["ours_warm"]["picked_seconds"]
     lines = [
         f"{kind}, {name}: {one[name]['median']:.2f} times their rate, not {AIMS[kind]:.0f}"
         for name in ("warm", "whole")

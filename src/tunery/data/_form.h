@@ -50,32 +50,33 @@ typedef struct {
     Turn turns[MOST_TURNS];
 } Row;
 
+/* The number of a role; -1 where it is spelled in a way the plan doesn't know. */
+static int read_role(const Plan *plan, Reader *r)
+{
+    for (size_t i = 0; i < plan->n_spellings; i++)
+        if (quoted(r, plan->spellings[i].spelled))
+            return plan->spellings[i].role;
+    return -1;
+}
+
 static bool read_turn(const Plan *plan, Reader *r, Turn *turn)
 {
-    Text role;
     bool has_role = false, has_content = false;
+    turn->more = NULL;
     if (!expect(r, '{'))
         return false;
     do {
-        Bytes key;
-        if (!read_key(r, &key) || !next_is(r, '"'))
+        skip_space(r);
+        bool is_role = quoted(r, plan->role_key);
+        bool *has = is_role ? &has_role : &has_content;
+        if (*has || (!is_role && !quoted(r, plan->content_key)) || !expect(r, ':'))
             return false;
-        if (same(key, plan->role_key) && !has_role)
-            has_role = read_text(r, &role);
-        else if (same(key, plan->content_key) && !has_content)
-            has_content = read_text(r, &turn->text);
-        else
+        *has = true;
+        skip_space(r);
+        if (is_role ? (turn->role = read_role(plan, r)) < 0 : !next_is(r, '"') || !read_text(r, &turn->text))
             return false;
     } while (expect(r, ','));
-    if (!has_role || !has_content || !next_is(r, '}'))
-        return false;
-    for (size_t i = 0; i < plan->n_spellings; i++)
-        if (same(plan->spellings[i].spelled, role.raw)) {
-            turn->role = plan->spellings[i].role;
-            turn->more = NULL;
-            return true;
-        }
-    return false;
+    return has_role && has_content && next_is(r, '}');
 }
 
 static bool read_turns(const Plan *plan, Reader *r, Row *row)

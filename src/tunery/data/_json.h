@@ -181,6 +181,17 @@ static bool read_text(Reader *r, Text *text)
     return true;
 }
 
+/* Reads a string that stands there as just these bytes, if it does. None of them needs an escape. */
+static inline bool quoted(Reader *r, Bytes bytes)
+{
+    size_t left = (size_t)(r->end - r->at);
+    if (left < bytes.size + 2 || *r->at != '"' || r->at[bytes.size + 1] != '"' ||
+        memcmp(r->at + 1, bytes.at, bytes.size) != 0)
+        return false;
+    r->at += bytes.size + 2;
+    return true;
+}
+
 /* Reads a key up to its value; one with an escape is left to the careful way. */
 static bool read_key(Reader *r, Bytes *key)
 {

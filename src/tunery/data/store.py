@@ -12,6 +12,7 @@ names the version. This module doesn't know of datasets, projects or files.
 import contextlib
 import hashlib
 import os
+import sys
 import tempfile
 from array import array
 from bisect import bisect_right
@@ -36,8 +37,8 @@ from tunery.schemas.check import RowKind
 
 FRAME_BYTES = 16 << 10
 """A frame is closed by the row that reaches this."""
-_SYNC_BYTES = 8 << 20
-"""So much is written before the disk is asked to keep it, so that little is left to wait for in the end."""
+_BEGIN_BYTES = 4 << 20
+"""So much is written before the disk is told to begin with it, so that little is left to wait for in the end."""
 _AT_ONCE = 4
 """Blobs that are put at the same time."""
 _MOST_OPEN = 64
@@ -86,8 +87,8 @@ class VersionWriter:
         self._file: BinaryIO | None = None
         self._files: list[BinaryIO] = []
         """All there were; whoever gives up closes those that wait to be."""
-        self._size = self._synced = 0
-        """Of the shard that is being written."""
+        self._size = self._begun = 0
+        """Of the shard that is being written: its bytes, and those that the disk has been told of."""
         self._frames: list[tuple[int, int, int]] = []
         self._frame = (0, 0)
         """Where the frame starts that isn't closed yet, and its rows."""
@@ -184,9 +185,10 @@ class VersionWriter:
             if self._may_show_images:
                 self._note_images(part)
             self._note_frames(part)
-            if self._size - self._synced >= _SYNC_BYTES:
-                self._synced = self._size
-                self._writing.add(0, self._syncing.add, 0, _sync, self._file)
+            if self._size - self._begun >= _BEGIN_BYTES:
+                size = self._size - self._begun
+                self._writing.add(0, self._syncing.add, 0, _begin, self._file, self._begun, size)
+                self._begun = self._size
         if part.piece is not None:
             self._close_shard(part.piece)
 
@@ -215,7 +217,7 @@ class VersionWriter:
         named = hashlib.sha256(index).hexdigest()
         self._shards.append((Shard(digest=digest, index=named, rows=count, bytes=self._size), index))
         file, self._file = self._file, None
-        self._size = self._synced = 0
+        self._size = self._begun = 0
         self._frames, self._frame = [], (0, 0)
         if file is not None:
             self._writing.add(0, self._syncing.add, 0, _close, file)
@@ -336,14 +338,18 @@ def _write(file: BinaryIO, text: bytes) -> None:
     file.write(text)
 
 
-def _sync(file: BinaryIO) -> None:
+def _begin(file: BinaryIO, offset: int, size: int) -> None:
+    """Have the system begin to write this to the disk, without waiting for it."""
     file.flush()
-    os.fsync(file.fileno())
+    # To ask for the memory of what isn't written yet is to have it written now.
+    if sys.platform == "linux":
+        os.posix_fadvise(file.fileno(), offset, size, os.POSIX_FADV_DONTNEED)
 
 
 def _close(file: BinaryIO) -> None:
     with file:
-        _sync(file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from tunery.core.errors import Problem
 from tunery.engine import weights
 from tunery.engine.batches import Batch, fill
+from tunery.engine.fusing import fuse
 from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
@@ -176,6 +177,7 @@ class Policy(Likelihood):
         if self.adapter and resume is not None:
             masters = self.optimizer.masters()
             self.optimizer.load_masters(weights.load_adapter_masters(resume, masters))
+        fuse(model)
         if not self.optimizer.groups:
             raise Problem("engine_failed", detail="these settings train no weight of this model")
 
@@ -241,6 +243,7 @@ class Policy(Likelihood):
         if self._frozen is None:
             began = weights.load_start(self._base.path, self._start, self.dtype, self._family)
             self._frozen = began.requires_grad_(False)
+            fuse(self._frozen)
         return self._frozen
 
     def forget_reference(self) -> None:

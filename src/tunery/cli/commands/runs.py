@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
+from tunery.cli.retention import trim
 from tunery.cli.runs_in_words import (
     by_dataset,
     cost,
@@ -34,6 +35,9 @@ _ORIGINS = {
 @click.group(cls=Group)
 def command() -> None:
     """Start, follow and control runs on the server."""
+
+
+command.add_command(trim)
 
 
 @command.command("create")

@@ -10,6 +10,7 @@ from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.estimate import Estimate, EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
+from tunery.schemas.retention import Retention
 from tunery.schemas.run import (
     Checkpoint,
     MetricSeries,
@@ -20,6 +21,7 @@ from tunery.schemas.run import (
     RunSpec,
     SampledRow,
 )
+from tunery.schemas.task import Task
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.finish import finish_task
 from tunery.sdk.spec import SpecLike, to_spec
@@ -41,6 +43,8 @@ _SAMPLES = as_json(list[SampledRow])
 _LOG = as_json(RunLog)
 _ESTIMATE = as_json(Estimate)
 _DIAGNOSIS = as_json(Diagnosis)
+_RETENTION = as_json(Retention)
+_TASK = as_json(Task)
 _BODIES = as_json(list[dict[str, Any]])
 
 
@@ -193,6 +197,17 @@ def wait(
         yield Pause(poll)
 
 
+def retention() -> Call[Retention]:
+    """What is kept of finished runs, for how long, and what a trim would remove now. Nothing is removed."""
+    return Call("GET", "/api/v1/retention", _RETENTION)
+
+
+def trim(*, timeout: float | None = None, poll: float = 0.3) -> Flow[Task]:
+    """Remove now what the rules of `retention` say, and wait. The task's result has a count and bytes of each part."""
+    asked = yield from send(Call("POST", "/api/v1/retention", _TASK))
+    return (yield from finish_task(asked.id, timeout, poll))
+
+
 class Runs(Resource[S]):
     """Runs: resolve, start, watch, steer."""
 
@@ -215,3 +230,5 @@ class Runs(Resource[S]):
     resume = endpoint(resume)
     cancel = endpoint(cancel)
     wait = flow(wait)
+    retention = endpoint(retention)
+    trim = flow(trim)

@@ -16,7 +16,7 @@ from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
 from tunery.web.words import model_address
 
-NAV = Nav(2, "Runs", "/runs", "run", also=("/pipelines",))
+NAV = Nav(2, "Runs", "/runs", "run", also=("/pipelines", "/retention"))
 router = room()
 _LIST = 25
 _ROWS = 8
