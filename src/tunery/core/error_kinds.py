@@ -234,8 +234,8 @@ KINDS: dict[str, Kind] = {
     ),
     "version_has_no_rows": Kind(
         409,
-        "Version {version} of “{dataset}” has no rows: it is {state}.",
-        "Wait for its import to succeed, or choose another version.",
+        "Version {version} of “{dataset}” has no rows; its state is {state}.",
+        "If its import is still running, wait for it to succeed; otherwise choose another version.",
     ),
     "not_computed": Kind(
         409,
