@@ -21,7 +21,7 @@ help:
 setup: $(STAMP)
 
 # The lock is the constraints file; torch is pinned to a release that resolves to a CPU build.
-$(STAMP): pyproject.toml constraints.txt tools/compile_rows.py $(wildcard src/tunery/data/_*.[ch])
+$(STAMP): pyproject.toml constraints.txt tools/compile.py $(wildcard src/tunery/*/_*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'

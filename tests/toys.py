@@ -12,7 +12,7 @@ from tunery.core.files import write_json
 from tunery.data.arrow import write_arrow
 from tunery.data.rows import Conversation, Labelled, Message, Preference, Row, Text, encode_row
 from tunery.methods.point import METHODS
-from tunery.schemas.engine import EngineInput, EngineSpec
+from tunery.schemas.engine import EngineInput, EngineSpec, Part
 from tunery.schemas.run import ResolvedSpec, RunSpec
 
 CHAT_TEMPLATE = (
@@ -245,6 +245,7 @@ def attempt(
     validation: Sequence[Row] | None = None,
     start: Path | None = None,
     resume_from: Sequence[Path] = (),
+    parts: Sequence[Part] = (),
     number: int = 1,
     threads: int = 1,
     tokens: Path | None = None,
@@ -275,6 +276,7 @@ def attempt(
             train=[str(data)],
             validation=str(held) if held else None,
             resume_from=[str(path) for path in resume_from],
+            parts=list(parts),
             threads=threads,
             tokens=str(tokens) if tokens else None,
         ),

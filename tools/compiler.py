@@ -1,4 +1,4 @@
-"""Makes sure that there is a C compiler for the compiled part of reading rows; installs Debian's where it may."""
+"""Makes sure that there is a C compiler for the compiled parts; installs Debian's where it may."""
 
 import os
 import shutil

@@ -1,16 +1,19 @@
 """The same request many times is one request."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
+from openai import OpenAI
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from tests.api.place import Live, Place, add_dataset
 from tests.toys import toy_tokenizer
-from tunery.db.engine import reading
+from tunery.db.engine import reading, writing
 from tunery.db.tables import idempotency, run, task
 
 SPEC = {"name": "once", "base_model": "toy", "data": "rows"}
@@ -83,3 +86,67 @@ def test_a_request_that_failed_may_be_corrected_under_its_key(ready: Place, clie
 def test_a_key_has_a_size(client: TestClient, key: str) -> None:
     answer = client.post("/api/v1/runs", json=SPEC, headers={"Idempotency-Key": key})
     assert answer.json()["where"]["field"].lower() == "idempotency-key"
+
+
+class Losing(httpx.BaseTransport):
+    """A network that loses the first answer: the server has done its work, and the client never hears of it."""
+
+    def __init__(self) -> None:
+        self._network = httpx.HTTPTransport()
+        self.retries: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.retries.append(request.headers["x-stainless-retry-count"])
+        answer = self._network.handle_request(request)
+        if len(self.retries) == 1:
+            answer.read()
+            answer.close()
+            raise httpx.ReadTimeout("the answer is lost", request=request)
+        return answer
+
+    def close(self) -> None:
+        self._network.close()
+
+
+def creating(place: Place, live: Live, network: httpx.BaseTransport) -> Callable[[], str]:
+    """Submits the run by OpenAI's own client, which repeats silently."""
+    client = OpenAI(
+        base_url=f"{live.url}/api/v1",
+        api_key=place.key["Authorization"].removeprefix("Bearer "),
+        http_client=httpx.Client(transport=network),
+    )
+
+    def create() -> str:
+        answer = client.post("/runs", body=SPEC, cast_to=httpx.Response)
+        return answer.json()["id"]
+
+    return create
+
+
+def test_openais_silent_repetition_is_no_second_run(ready: Place, live: Live) -> None:
+    with Losing() as network:
+        create = creating(ready, live, network)
+        first = create()
+        assert network.retries == ["0", "1"]
+        assert count(ready, run) == count(ready, task) == 1
+        # The same run once more, which somebody wants: it isn't a repetition.
+        second = create()
+        assert network.retries == ["0", "1", "0"]
+    assert first != second
+    assert count(ready, run) == 2
+
+
+def test_fifty_silent_repetitions_at_once_are_one_run(ready: Place, live: Live) -> None:
+    headers = {"X-Stainless-Retry-Count": "1"}
+    with live.client() as client, ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: client.post("/api/v1/runs", json=SPEC, headers=headers), range(50)))
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert count(ready, run) == 1
+
+
+def test_an_old_answer_isnt_repeated(ready: Place, client: TestClient) -> None:
+    headers = {"X-Stainless-Retry-Count": "1"}
+    first = client.post("/api/v1/runs", json=SPEC, headers=headers).json()["id"]
+    with writing(ready.state.engine) as connection:
+        connection.execute(idempotency.update().values(created=idempotency.c.created - 181_000_000))
+    assert client.post("/api/v1/runs", json=SPEC, headers=headers).json()["id"] != first

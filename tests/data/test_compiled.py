@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.compile_rows import LIBRARY, SOURCE, compile_rows
+from tools.compile import ROWS
 from tunery.cli.checks import examine
 from tunery.data import native
 from tunery.data.formats.messages import QUICK
@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_mangled_rows_never_touch_foreign_memory(tmp_path: Path) -> None:
-    library = tmp_path / LIBRARY.name
+    library = tmp_path / ROWS.library.name
     watching = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    assert compile_rows(ROOT / SOURCE, library, *watching) == ""
+    assert ROWS.compile(ROOT, library, *watching) == ""
     found = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = {
         **os.environ, "LD_PRELOAD": found.stdout.strip(), "PYTHONMALLOC": "malloc",
@@ -34,13 +34,14 @@ def test_mangled_rows_never_touch_foreign_memory(tmp_path: Path) -> None:
 
 
 def test_what_is_in_the_way_of_compiling_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "broken.c"
+    broken = tmp_path / ROWS.source
+    broken.parent.mkdir(parents=True)
     broken.write_text("int main(")
-    assert "broken.c" in compile_rows(broken, tmp_path / "out.so")
+    assert broken.name in ROWS.compile(tmp_path)
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setattr("sysconfig.get_config_var", lambda name: "none-either")
     monkeypatch.setattr("shutil.which", lambda name: None)
-    assert compile_rows(ROOT / SOURCE, tmp_path / "out.so") == "there is no C compiler"
+    assert ROWS.compile(ROOT, tmp_path / "out.so") == "there is no C compiler"
 
 
 def test_without_it_rows_are_read_carefully_and_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.conftest import Engines, events
 from tests.toys import attempt, toy_conversations
-from tunery.engine.forecast import LEAST_ABOVE, LEAST_BELOW, memory_of, seconds_of
+from tunery.engine.forecast import LEAST_ABOVE, LEAST_BELOW, first_meetings, memory_of, seconds_of
 from tunery.schemas.estimate import EstimateResult, Probe
 from tunery.schemas.run import TrainResult
 
@@ -43,6 +43,21 @@ def test_memory_lies_around_the_peak_that_was_seen() -> None:
     assert found.low < found.value == 1000.0 < found.high
 
 
+def test_saving_may_need_more_than_the_longest_batch() -> None:
+    assert memory_of(1000.0, held_mb=900.0, saving_mb=50.0).value == 1000.0
+    found = memory_of(1000.0, held_mb=900.0, saving_mb=400.0)
+    assert found.value == 1300.0
+    assert found.high > 1400.0, "what a batch gave back may be of no use"
+
+
+def test_each_shape_costs_more_when_it_is_met_for_the_first_time() -> None:
+    first, later = probes((100, 5.0), (50, 1.5), (20, 1.3)), probes((100, 2.0), (50, 1.0), (20, 1.0))
+    # 3.0 once, then the middle one of 0.5 and 0.3 for each further shape: 64 tokens, and none is new.
+    assert first_meetings(first, later, [100, 50, 20, 60], 64) == pytest.approx(3.0 + 0.4)
+    assert first_meetings(first, later, [100, 50, 130, 20], 64) == pytest.approx(3.0 + 2 * 0.4)
+    assert first_meetings(first, [], [100], 64) == 0.0
+
+
 @pytest.mark.parametrize("more", [{}, {"packing": True, "max_sequence_length": 128}, {"max_steps": 5}])
 def test_tokens_and_steps_are_those_of_the_training(
     engines: Engines, base: Path, tmp_path: Path, more: dict[str, int]
@@ -67,6 +82,17 @@ def test_tokens_and_steps_are_those_of_the_training(
     assert memory.low / 2 < real.peak_rss_mb < memory.high * 2
     assert found.fits
     assert {event["stage"] for event in events(asked, "progress")} == {"try"}
+
+
+def test_it_begins_where_the_training_would(engines: Engines, base: Path, tmp_path: Path) -> None:
+    earlier = attempt(tmp_path / "earlier", base, rows=toy_conversations(8), max_steps=1, epochs=1)
+    engines.run(earlier)
+    start = earlier.output
+    settings = {**SETTINGS, "epochs": 1}
+    asked = attempt(tmp_path / "asked", base, kind="estimate", start=start, **settings)
+    assert engines.run(asked)["status"] == "succeeded"
+    gone = attempt(tmp_path / "gone", base, kind="estimate", start=tmp_path / "nowhere", **settings)
+    assert engines.run(gone)["status"] == "failed"
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto", "reward"])

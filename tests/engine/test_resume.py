@@ -2,12 +2,14 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engine.conftest import Engines, damage, events, kill_hard, losses
 from tests.toys import attempt, toy_conversations
 from tunery.core.attempt import AttemptFolder
+from tunery.schemas.engine import Part
 
 SHORT = {
     "epochs": 2,
@@ -61,7 +63,9 @@ def test_killed_and_resumed_equals_undisturbed(
     assert weights_of(resumed) == weights_of(whole), f"killed at step {step}"
 
 
-def test_noise_and_early_stopping_resume_exactly(engines: Engines, base: Path, tmp_path: Path) -> None:
+def test_noise_early_stopping_datasets_and_samples_resume_exactly(
+    engines: Engines, base: Path, tmp_path: Path
+) -> None:
     settings = {
         **SHORT,
         "epochs": 4,
@@ -75,17 +79,37 @@ def test_noise_and_early_stopping_resume_exactly(engines: Engines, base: Path, t
         "lr_cosine_waves": 1.5,
         "packing": True,
     }
-    held = toy_conversations(4, 9)
-    whole = attempt(tmp_path / "whole", base, validation=held, **settings)
+    given: dict[str, Any] = {
+        "validation": toy_conversations(4, 9),
+        "parts": [Part(title="a", train=40), Part(title="b", train=24)],
+        **settings,
+    }
+    whole = attempt(tmp_path / "whole", base, **given)
     assert engines.run(whole)["steps"] == 12
-    killed = attempt(tmp_path / "killed", base, validation=held, **settings)
+    killed = attempt(tmp_path / "killed", base, **given)
     engines.run_until(killed, random.randint(5, 11), kill_hard)
-    resumed = attempt(
-        tmp_path / "resumed", base, number=2, validation=held, resume_from=checkpoints(killed), **settings
-    )
+    resumed = attempt(tmp_path / "resumed", base, number=2, resume_from=checkpoints(killed), **given)
     assert engines.run(resumed)["steps"] == 12
-    assert {**losses(killed), **losses(resumed)} == losses(whole)
+    assert {**measured(killed), **measured(resumed)} == measured(whole)
+    assert {**samples(killed), **samples(resumed)} == samples(whole)
     assert weights_of(resumed) == weights_of(whole)
+
+    silent = attempt(tmp_path / "silent", base, **given, eval_samples=0)
+    engines.run(silent)
+    assert not samples(silent)
+    assert measured(silent) == measured(whole)
+    assert weights_of(silent) == weights_of(whole)
+
+
+def measured(folder: AttemptFolder) -> dict[tuple[int, str], float]:
+    """Losses by step, of every dataset and of the validation."""
+    found = [(event["step"], event["values"].items()) for event in events(folder, "metric")]
+    return {(step, name): value for step, values in found for name, value in values if "loss" in name}
+
+
+def samples(folder: AttemptFolder) -> dict[tuple[int, str], str]:
+    """Answers by step and prompt."""
+    return {(event["step"], event["prompt"]): event["answer"] for event in events(folder, "sample")}
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(

@@ -88,3 +88,15 @@ def test_what_would_be_refused_is_refused(served: Served, client: Client) -> Non
     with pytest.raises(Problem) as caught:
         client.runs.estimate({**spec(served, 10), "data": "nothing-of-that-name"})
     assert caught.value.code == "not_found"
+
+
+def test_a_run_that_goes_on_from_another_is_tried_from_there(served: Served, client: Client) -> None:
+    earlier = client.runs.create({**spec(served, 5, finetuning_type="full"), "name": "earlier"})
+    client.runs.wait(earlier.id, timeout=60)
+    anew = spec(served, 12, finetuning_type="full")
+    on = {**anew, "continue_from": {"run": earlier.id}}
+    assert client.runs.estimate(on, timeout=60).steps == 12
+    made = client.runs.create({**on, "name": "later"})
+    assert made.estimate is not None
+    assert client.runs.create({**anew, "name": "anew"}).estimate is None, "from the base it may need less"
+    client.runs.wait(made.id, timeout=60)

@@ -3,7 +3,8 @@
 Given `-` for a folder, it waits to be told one.
 An estimate is given at once. An evaluation takes a step's time for each of `evaluate.max_rows` rows, which the base
 gets wrong and the tuned right.
-Step n has the loss 1 / n. It checkpoints every fifth step and goes on from the furthest it is given.
+Step n has the loss 1 / n, and that of the m-th dataset is m / n; validations give twice as much, and one answer. It
+checkpoints every fifth step and goes on from the furthest it is given.
 `settings.max_steps` says how many steps there are; a base model named `crash` ends it at once.
 """
 
@@ -33,7 +34,7 @@ def main() -> None:
         judge(folder, spec, inputs)
         return
     if inputs.kind == "estimate":
-        foretell(folder, spec)
+        foretell(folder, spec, inputs)
         return
     if spec.resolved.spec.base_model == "crash":
         sys.exit("the base model is cursed")
@@ -42,7 +43,8 @@ def main() -> None:
     step = max(
         (json.loads((Path(p) / "manifest.json").read_text())["step"] for p in inputs.resume_from), default=0
     )
-    seq, steps = 0, spec.resolved.spec.settings["max_steps"]
+    settings = spec.resolved.spec.settings
+    seq, steps = 0, settings["max_steps"]
 
     def tell(type: str, **fields: object) -> None:
         nonlocal seq
@@ -59,6 +61,10 @@ def main() -> None:
             aside.rename(path)
         tell("checkpoint", name=path.name, bytes=1, hash="0" * 64)
 
+    def losses(curve: str, factor: int) -> dict[str, float]:
+        own = {f"{curve}/{part.title}": factor * at / step for at, part in enumerate(inputs.parts, 1)}
+        return {curve: factor / step, **own}
+
     tell("started", steps=steps, resumed_from=step or None)
     status = "succeeded"
     while step < steps:
@@ -68,7 +74,10 @@ def main() -> None:
             break
         time.sleep(STEP_SECONDS)
         step += 1
-        tell("metric", values={"train_loss": 1 / step})
+        tell("metric", values=losses("train_loss", 1))
+        if settings["eval_steps"] and step % settings["eval_steps"] == 0:
+            tell("metric", values=losses("validation_loss", 2))
+            tell("sample", prompt="What is it?", answer=f"It is {step}.", expected=f"It is {steps}.")
         if step % 5 == 0:
             save()
     if status == "paused":
@@ -82,12 +91,16 @@ def main() -> None:
     folder.write_result(result.model_dump())
 
 
-def foretell(folder: AttemptFolder, spec: EngineSpec) -> None:
-    """As long as its steps take. A base model whose name ends in `huge` is refused."""
+def foretell(folder: AttemptFolder, spec: EngineSpec, inputs: EngineInput) -> None:
+    """As long as its steps take, from where the training would begin. A base model whose name ends in `huge` is
+    refused."""
     if spec.resolved.spec.base_model.endswith("huge"):
         result = EstimateResult(status="failed", error=Problem("out_of_memory", step=0).as_dict())
         folder.write_result(result.model_dump())
         sys.exit(1)
+    if spec.resolved.continues is not None:
+        assert inputs.start is not None
+        assert Path(inputs.start).is_dir()
     steps = spec.resolved.spec.settings["max_steps"]
     seconds = STEP_SECONDS * steps
     result = EstimateResult(

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from tests.jobs.house import House, alpaca, bare_model
 from tests.postgres import new_database
@@ -27,7 +27,7 @@ from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.settings import ServerSettings
-from tunery.db.engine import reading, writing
+from tunery.db.engine import open_database, reading, writing
 from tunery.db.tables import attempt, model_version, run, task
 from tunery.jobs import attempts, giving_way, queue, worker
 from tunery.jobs.states import RUN, RUN_ENDED, TASK_ENDED
@@ -46,6 +46,7 @@ ACTIONS = st.one_of(
     st.just(("worker dies before it writes",)),
     st.just(("worker dies after it wrote",)),
     st.just(("worker is told to end",)),
+    st.just(("server restarts",)),
     st.just(("worker is frozen past its lease",)),
     st.just(("engine dies",)),
     st.tuples(st.just("engine goes on alone"), st.integers(1, STEPS)),
@@ -131,6 +132,8 @@ class World:
     work: Work | None = None
     others: list[str] = field(default_factory=list)
     """Runs that idle-time runs give way to."""
+    before: list[Engine] = field(default_factory=list)
+    """Databases as servers before this one opened them; a worker that was frozen then still writes there."""
 
     # -- the launcher
 
@@ -180,6 +183,8 @@ class World:
             self.die_at_write = what
         elif what == "worker is told to end" and self.work:
             self.work.closing.set()
+        elif what == "server restarts":
+            self.restart()
         elif what == "worker is frozen past its lease" and self.depth < 3:
             self.freeze()
         elif what == "engine dies" and engine and engine.lives:
@@ -195,6 +200,13 @@ class World:
     def die(self) -> None:
         self.killing = True
         raise Killed
+
+    def restart(self) -> None:
+        """The server is killed, its worker with it; the next one opens the database anew. Engines live on."""
+        self.before.append(self.house.engine)
+        self.house.engine.dispose()
+        self.house.engine = open_database(self.house.settings)
+        self.die()
 
     def freeze(self) -> None:
         """Another worker takes over and works, before this one looks again."""
@@ -341,6 +353,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             patch.setattr(attempts, name, 0)
         yield made
     house.close()
+    for engine in made.before:
+        engine.dispose()
     shutil.rmtree(folder)
 
 

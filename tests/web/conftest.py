@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -145,13 +146,13 @@ def add_rows(client: Client, folder: Path, name: str, count: int, extra: tuple[s
     return name
 
 
-def start_run(client: Client, dataset: str, name: str, steps: int) -> str:
+def start_run(client: Client, data: Any, name: str, steps: int, **settings: Any) -> str:
     """Queue a run of so many steps of the fake engine; a step takes 20 ms."""
     spec = {
         "name": name,
         "base_model": "tunery-starter",
-        "data": dataset,
-        "settings": {"max_steps": steps, "finetuning_type": "full"},
+        "data": data,
+        "settings": {"max_steps": steps, "finetuning_type": "full", **settings},
     }
     return client.runs.create(spec).id
 

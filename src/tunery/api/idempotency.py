@@ -2,6 +2,9 @@
 
 The answer is stored in the transaction that did the work, so a client that lost the answer asks again and
 gets it, and of many at once one does the work.
+
+Some clients repeat a request by themselves when its answer is lost, and send no key: OpenAI's only counts, in
+`X-Stainless-Retry-Count`. A repetition of the same bytes soon after is the same request.
 """
 
 import hashlib
@@ -11,7 +14,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 from pydantic import BaseModel
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, true
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,6 +25,8 @@ from tunery.db.tables import idempotency
 from tunery.services.context import Context
 
 _KEPT_US = 7 * 24 * 3600 * MICROSECONDS
+_REPEATED_US = 180 * MICROSECONDS
+"""A client that repeats by itself does so within this time."""
 _Key = Annotated[
     str | None,
     Header(
@@ -31,6 +36,7 @@ _Key = Annotated[
         description="Any string you choose; the same request with the same key is carried out once.",
     ),
 ]
+_Retry = Annotated[int | None, Header(alias="X-Stainless-Retry-Count", ge=0, include_in_schema=False)]
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,15 @@ class Once:
 
     key: str | None
     digest: str
+    repeated: bool | None = None
+    """Whether a client that sends no key but counts says that it asked before; None where it doesn't count."""
 
     def answer(self, context: Context, status: int, work: Callable[[], BaseModel]) -> Response:
         """Do the work, or repeat the answer it had the first time."""
         if self.key is None:
             return _json(work().model_dump(mode="json"), status)
+        if self.repeated is not None:
+            self._forget(context, now_us() - _REPEATED_US if self.repeated else None)
         if not self._reserve(context, status):
             return self._repeat(context)
         body = work().model_dump(mode="json")
@@ -64,6 +74,11 @@ class Once:
             return False
         return True
 
+    def _forget(self, context: Context, before: int | None) -> None:
+        """A request that the client makes anew isn't the one before; nor is one that was answered long ago."""
+        old = idempotency.c.created < before if before is not None else true()
+        context.conn.execute(delete(idempotency).where(self._mine(context), old))
+
     def _repeat(self, context: Context) -> Response:
         stored = context.conn.execute(select(idempotency).where(self._mine(context))).one()
         if stored.request != self.digest:
@@ -74,10 +89,13 @@ class Once:
         return (idempotency.c.project_id == context.project) & (idempotency.c.key == self.key)
 
 
-async def _once(request: Request, key: _Key = None) -> Once:
+async def _once(request: Request, key: _Key = None, retry: _Retry = None) -> Once:
     body = await request.body()
     head = f"{request.method} {request.url.path}\n".encode()
-    return Once(key, hashlib.sha256(head + body).hexdigest())
+    digest = hashlib.sha256(head + body).hexdigest()
+    if key is None and retry is not None:
+        return Once(f"retried {digest}", digest, repeated=retry > 0)
+    return Once(key, digest)
 
 
 ByKey = Annotated[Once, Depends(_once)]

@@ -6,6 +6,7 @@ It knows no route. Other surfaces (`/v1`, the console) hand in their own way to 
 import errno
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tunery.core.errors import Problem, Where
-from tunery.core.files import is_disk_full
 from tunery.core.ids import new_id
-from tunery.db.engine import is_database_full
+from tunery.core.storage import storage_problem
+from tunery.db.faults import database_problem
 from tunery.schemas.words import said
 
 Respond = Callable[[Request, Problem], Response]
@@ -34,6 +35,8 @@ class RefusedBody(HTTPException):
 
 
 _LOG = logging.getLogger("tunery.server")
+_DATA = Path("the data folder")
+"""What an answer says instead of a path that isn't everyone's to know."""
 
 
 def problem_response(problem: Problem) -> Response:
@@ -68,8 +71,10 @@ def problem_of(request: Request, error: Exception) -> Problem:
         return Problem("invalid_request", detail=f"{error.detail}.".replace("..", "."))
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return Problem("invalid_request", detail="A path in the request is longer than a file name may be.")
-    if is_disk_full(error) or is_database_full(error):
-        return Problem("disk_full", path="the data folder")
+    refused = storage_problem(error, _DATA) or database_problem(error, _DATA)
+    if refused is not None:
+        _LOG.warning("%s %s: %s", request.method, request.url.path, error)
+        return refused
     reference = new_id("err")
     _LOG.error("%s: %s %s", reference, request.method, request.url.path, exc_info=error)
     return Problem("internal", reference=reference)

@@ -50,7 +50,8 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *_packages(),
-        _compiled(),
+        _compiled_reader(),
+        _compiled_training(),
         _processor(),
         _allocator(),
         _memory(),
@@ -92,11 +93,22 @@ def _with_version(package: str) -> str:
         return package
 
 
-def _compiled() -> Finding:
+_COMPILER = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
+
+
+def _compiled_reader() -> Finding:
     if native.COMPILED is not None:
         return Finding("Data reader", "good", "compiled")
-    cure = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
-    return Finding("Data reader", "notice", "not compiled; reading is several times slower", cure)
+    return Finding("Data reader", "notice", "not compiled; reading is several times slower", _COMPILER)
+
+
+def _compiled_training() -> Finding:
+    # Looked for, not loaded: that happens beside torch, which this command does without.
+    spec = find_spec("tunery.engine")
+    folders = (spec and spec.submodule_search_locations) or []
+    if any(Path(folder, "_rowwise.so").is_file() for folder in folders):
+        return Finding("Norms and losses in training", "good", "compiled")
+    return Finding("Norms and losses in training", "notice", "not compiled; training is slower", _COMPILER)
 
 
 def _allocator() -> Finding:

@@ -21,6 +21,7 @@ from tunery.data.laid_out import (
     TRAIN,
     VALIDATION,
     Sources,
+    laid_out_parts,
     lay_out_held_out,
     lay_out_training,
 )
@@ -28,6 +29,7 @@ from tunery.data.replay import Rows
 from tunery.data.select import LONGEST_VALIDATION
 from tunery.models.lengths import token_length
 from tunery.schemas.check import CheckReport
+from tunery.schemas.engine import Part
 from tunery.schemas.recipe import LeakReport
 from tunery.schemas.run import DataRef, ResolvedSpec, RunSpec
 from tunery.services.recipe import DataFacts, shipped_facts
@@ -43,6 +45,7 @@ class LocalData:
     train: list[str]
     validation: str | None
     held_out: str | None
+    parts: list[Part]
 
     @classmethod
     def of_folder(cls, folder: Path) -> "LocalData":
@@ -54,6 +57,7 @@ class LocalData:
             [str(train)],
             str(validation) if validation.is_file() else None,
             str(held_out) if held_out.is_file() else None,
+            laid_out_parts(folder),
         )
 
 

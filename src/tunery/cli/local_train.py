@@ -195,6 +195,7 @@ def _drive(folder: RunFolder, spec: EngineSpec, data: LocalData, number: int) ->
         base_model=str(Path(run.base_model)),
         train=data.train,
         validation=data.validation,
+        parts=data.parts,
         resume_from=[str(path) for path in folder.checkpoints()],
         threads=threads,
         tokens=str((folder.data / "tokens").absolute()),

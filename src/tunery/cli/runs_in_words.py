@@ -1,13 +1,20 @@
 """A run in a few words: its name, what it will come to, how far it is, why it waits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
+
+from tunery.cli.output import number
 
 if TYPE_CHECKING:  # a command's help comes without loading schemas
     from tunery.schemas.cost import Cost
     from tunery.schemas.diagnosis import Diagnosis
     from tunery.schemas.estimate import EstimateResult
-    from tunery.schemas.run import ResolvedSpec, Run, RunDetail
+    from tunery.schemas.run import MetricSeries, ResolvedSpec, Run, RunDetail, SampledRow
+
+
+_LOSSES = ("train_loss", "validation_loss")
+_LINE = 160
+"""Characters."""
 
 
 def run_name(run: "Run") -> str:
@@ -85,6 +92,33 @@ def held_against(run: "RunDetail") -> Iterator[str]:
         f"{run.estimate.steps:,} steps; it took {run.result.train_seconds:,.0f} s and "
         f"{run.result.peak_rss_mb:,.0f} MB for {run.result.steps:,}."
     )
+
+
+def by_dataset(series: Iterable["MetricSeries"]) -> Iterator[tuple[str, str, str]]:
+    """Each dataset's newest training and validation loss."""
+    newest: dict[str, dict[str, float]] = {}
+    for one in series:
+        curve, slash, title = one.name.partition("/")
+        if slash and curve in _LOSSES and one.values:
+            newest.setdefault(title, {})[curve] = one.values[-1]
+    for title, found in newest.items():
+        train, validation = (number(found.get(curve)) for curve in _LOSSES)
+        yield title, train, validation
+
+
+def sampled(rows: Iterable["SampledRow"]) -> Iterator[str]:
+    """The newest answer to each of the validation rows that were asked."""
+    for row in rows:
+        newest = row.answers[-1]
+        yield f"Asked at step {newest.step:,}: {_short(row.prompt)}"
+        yield f"  answer: {_short(newest.answer)}"
+        if row.expected is not None:
+            yield f"  expected: {_short(row.expected)}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LINE else f"{line[:_LINE]} …"
 
 
 def outlook(resolved: "ResolvedSpec") -> Iterator[str]:

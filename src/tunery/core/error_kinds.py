@@ -121,6 +121,28 @@ KINDS: dict[str, Kind] = {
         "The disk that holds {path} is full.",
         "Free some space and try again; partly written files were removed.",
     ),
+    "disk_unwritable": Kind(
+        507,
+        "The disk that holds {path} can't be written: {detail}.",
+        "Make it writable again (a file system becomes read-only after an error of its disk; `dmesg` tells). Then "
+        "resume what was paused; nothing of it is lost.",
+    ),
+    "database_busy": Kind(
+        503,
+        "Another program keeps the database locked ({detail}).",
+        "Try again. If it goes on, end what holds it: a backup program, say, or a database browser. Runs go on.",
+    ),
+    "database_unusable": Kind(
+        503,
+        "The database can't be used ({detail}).",
+        "Check that its server runs. As soon as it answers again, runs go on where they were.",
+    ),
+    "database_damaged": Kind(
+        500,
+        "The database in {path} is damaged ({detail}).",
+        "Stop the server and restore the newest backup into an empty folder: `tunery restore FILE --data NEW`. What "
+        "runs wrote is still in runs/ of this folder.",
+    ),
     "missing_extra": Kind(
         500,
         "This needs the package “{package}”, which isn't installed.",

@@ -105,16 +105,22 @@ def prune_folders(folder: Path, keep_bytes: int) -> None:
         with contextlib.suppress(FileNotFoundError):  # another process deletes too
             found.append((path.stat().st_mtime, path))
     for _, path in sorted(found, reverse=True):
-        keep_bytes -= sum(_size(file) for file in path.glob("*"))
+        keep_bytes -= sum(size_of(file) for file in path.glob("*"))
         if keep_bytes < 0:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _size(file: Path) -> int:
+def size_of(file: Path) -> int:
+    """A file's bytes; 0 where it is gone."""
     try:
         return file.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def folder_size(folder: Path) -> int:
+    """The bytes of all files below a folder."""
+    return sum(size_of(path) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 class FolderLock:

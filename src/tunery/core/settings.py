@@ -34,6 +34,12 @@ class ServerSettings(BaseSettings):
         default="",
         description="The database, as in postgresql://user:password@host/name; empty = SQLite inside the data folder.",
     )
+    database_wait_seconds: float = Field(
+        default=45.0,
+        gt=0,
+        description="How long a change waits for another program that has locked the database. What still can't "
+        "write then is answered with an error; runs go on, and are recorded when the lock is gone.",
+    )
     private_hosts: list[str] = Field(
         default=[],
         description="Hosts without a public address that connections may reach: HOST, HOST:PORT, an address, or a "
@@ -91,6 +97,20 @@ class ServerSettings(BaseSettings):
         ge=0,
         description="Models saved longer ago than this aren't trained on by `continue_from`, as their weights may be "
         "gone; 0 = however old.",
+    )
+    keep_checkpoints_days: float = Field(
+        default=31.0,
+        ge=0,
+        description="How many days after a run's end its checkpoints are kept; 0 = for ever. Its final model stays, "
+        "published models too, and the newest checkpoint of a run that left no model.",
+    )
+    keep_logs_days: float = Field(
+        default=90.0, ge=0, description="How many days after a run's end its logs are kept; 0 = for ever."
+    )
+    keep_events_days: float = Field(
+        default=0.0,
+        ge=0,
+        description="How many days after a run's end its events are kept; 0 = for ever. Curves and results stay.",
     )
     heartbeat_seconds: float = Field(default=3.0, gt=0, description="How often a worker renews its lease.")
     lease_seconds: float = Field(

@@ -18,6 +18,7 @@ from tunery.data.replay import Picked, Rows
 from tunery.data.rows import characters, decode_row
 from tunery.data.sampling import HIGHEST_RATE, Sample, take
 from tunery.data.select import Selection, select_rows
+from tunery.schemas.engine import Part
 from tunery.schemas.recipe import RecipePart, RecipeReport, RowCounts
 from tunery.schemas.run import ResolvedSpec
 
@@ -93,6 +94,13 @@ def read_report(folder: Path) -> RecipeReport | None:
     return RecipeReport.model_validate(read_json(path)) if path.exists() else None
 
 
+def laid_out_parts(folder: Path) -> list[Part]:
+    """Which rows came from which dataset, once they are laid out."""
+    report = read_report(folder)
+    parts = report.parts if report is not None else []
+    return [Part(title=one.title, train=one.train or 0, validation=one.validation or 0) for one in parts]
+
+
 def _lay_out(folder: Path, sources: Sources, resolved: ResolvedSpec, *, has_validation: bool) -> None:
     taken = _sample(sources, resolved)
     chosen = _select(taken, sources, resolved)
@@ -106,13 +114,15 @@ def _lay_out(folder: Path, sources: Sources, resolved: ResolvedSpec, *, has_vali
         )
     joiner = _joiner(sources, resolved)
     digest = hashlib.sha256()
+    train = [0] * len(taken)
 
     def lines() -> Iterator[bytes]:
-        compared = _compared(taken, chosen, leaks)
-        for line in joiner(compared) if joiner else compared:
-            digest.update(line)
-            digest.update(b"\n")
-            yield line
+        for at, compared in enumerate(_compared(taken, chosen, leaks)):
+            for line in joiner(compared) if joiner else compared:
+                digest.update(line)
+                digest.update(b"\n")
+                train[at] += 1
+                yield line
 
     written = write_arrow(folder / TRAIN, lines())
     counts = RowCounts(
@@ -124,7 +134,7 @@ def _lay_out(folder: Path, sources: Sources, resolved: ResolvedSpec, *, has_vali
         joined=joiner.joined if joiner else 0,
     )
     report = RecipeReport(
-        parts=_parts(taken),
+        parts=_parts(taken, train, [len(numbers) for numbers in chosen.validation]),
         rows=counts,
         leaks=leaks.report(),
         recipe_hash=resolved.recipe_hash,
@@ -224,10 +234,12 @@ def _note_tests(
         )
 
 
-def _compared(taken: Sequence[_Taken], chosen: Selection, leaks: LeakCheck) -> Iterator[bytes]:
-    """The training rows; each is held against the test rows once, however often it is copied."""
+def _compared(taken: Sequence[_Taken], chosen: Selection, leaks: LeakCheck) -> Iterator[Iterator[bytes]]:
+    """The training rows by dataset; each is held against the test rows once, however often it is copied."""
     looked = 0
-    for one, numbers in zip(taken, chosen.train, strict=True):
+
+    def rows_of(one: _Taken, numbers: Sequence[int]) -> Iterator[bytes]:
+        nonlocal looked
         highest = -1
         for number, line in zip(numbers, one.rows.pick(numbers), strict=True):
             if leaks.has_tests and number > highest:
@@ -238,6 +250,8 @@ def _compared(taken: Sequence[_Taken], chosen: Selection, leaks: LeakCheck) -> I
                 else:
                     leaks.stop()
             yield line
+
+    return (rows_of(*pair) for pair in zip(taken, chosen.train, strict=True))
 
 
 def _picked(taken: Sequence[_Taken], chosen: Iterable[Sequence[int]]) -> Iterator[bytes]:
@@ -254,7 +268,8 @@ def _joiner(sources: Sources, resolved: ResolvedSpec) -> Joiner | None:
     return Joiner(probability, resolved.spec.data.seed, sources.length, settings["max_sequence_length"])
 
 
-def _parts(taken: Sequence[_Taken]) -> list[RecipePart]:
+def _parts(taken: Sequence[_Taken], train: Sequence[int], validation: Sequence[int]) -> list[RecipePart]:
+    """`train`, `validation`: rows by dataset; only what was split gave rows to validate, and comes first."""
     everything = max(1, sum(one.characters for one in taken))
     return [
         RecipePart(
@@ -266,6 +281,8 @@ def _parts(taken: Sequence[_Taken]) -> list[RecipePart]:
             rows=len(one.sample),
             characters=one.characters,
             share=round(100 * one.characters / everything, 4),
+            train=train[at],
+            validation=validation[at] if at < len(validation) else 0,
         )
-        for one in taken
+        for at, one in enumerate(taken)
     ]

@@ -1,6 +1,6 @@
-"""A row with its words changed, everything else as it was."""
+"""What messages say, and a row with its words changed, everything else as it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -8,6 +8,13 @@ import msgspec
 from tunery.data.rows import Captioned, Message, Preference, Row, Text, TextPart
 
 R = TypeVar("R", bound=Row)
+
+
+def spoken(messages: Sequence[Message]) -> str:
+    """A talk as one text for people; who speaks is said where there are several turns."""
+    if len(messages) == 1:
+        return messages[0].text
+    return "\n".join(f"{message.role}: {message.text}" for message in messages)
 
 
 def with_text(row: R, change: Callable[[str], str]) -> R:

@@ -1,7 +1,7 @@
 """Opening the database: the right driver, the right transactions, the right schema.
 
-SQLite and PostgreSQL behave alike: one transaction writes at a time, the others wait up to thirty seconds, and one
-that reads sees the state at its beginning. SQLite: WAL mode, and BEGIN IMMEDIATE where a transaction may write, because
+SQLite and PostgreSQL behave alike: one transaction writes at a time, the others wait, and one that reads sees the
+state at its beginning. SQLite: WAL mode, and BEGIN IMMEDIATE where a transaction may write, because
 one that begins deferred and writes later fails at once when another wrote in between. PostgreSQL: one advisory lock
 for all writers (decision 0011), and a read-only snapshot for readers. Use `reading` and `writing`, never a bare
 connection.
@@ -19,21 +19,19 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from tunery.core.clock import now_us, stamp
 from tunery.core.errors import Problem
 from tunery.core.settings import ServerSettings
+from tunery.db.faults import database_problem, is_damage
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _SAFE_SQLITE = (3, 51, 3)
 """Releases before this one can corrupt a WAL database when it is reset (fixed in 3.51.3)."""
-_WAIT_SECONDS = 30
-"""So long a transaction waits for the one that writes."""
 _WRITERS_LOCK = 0x74756E65
 """The advisory lock of PostgreSQL's writers; any number that no one else uses in the same database."""
-_FULL = ("disk is full", "No space left on device")
 _POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 64}
 
 
@@ -41,10 +39,10 @@ def open_database(settings: ServerSettings) -> Engine:
     """Connect and bring the schema up to date.
 
     Raises Problem `data_folder_newer` when a later Tunery wrote it, `data_folder_unusable` when it can't be opened,
-    `disk_full`, `server_setting_invalid`.
+    `database_damaged`, `disk_full`, `disk_unwritable`, `server_setting_invalid`.
     """
     try:
-        engine = connect(settings.url)
+        engine = connect(settings.url, settings.database_wait_seconds)
     except ArgumentError as error:  # says nothing of the URL itself, which may hold a password
         detail = "It isn't the URL of a database that SQLAlchemy knows"
         raise Problem("server_setting_invalid", name="TUNERY_DATABASE_URL", detail=detail) from error
@@ -59,39 +57,48 @@ def open_database(settings: ServerSettings) -> Engine:
 
 @contextmanager
 def usable(folder: Path) -> Iterator[None]:
-    """What the database refuses in here is a Problem `disk_full` or `data_folder_unusable`."""
+    """What the database refuses in here is a Problem."""
     try:
         yield
     except DBAPIError as error:
-        if is_database_full(error):
-            raise Problem("disk_full", path=str(folder)) from error
         detail = f"its database says “{error.orig}”"
-        raise Problem("data_folder_unusable", path=str(folder), detail=detail) from error
+        problem = database_problem(error, folder)
+        if problem is None or problem.code == "database_unusable":
+            problem = Problem("data_folder_unusable", path=str(folder), detail=detail)
+        raise problem from error
 
 
-def is_database_full(error: BaseException) -> bool:
-    """Whether the database has no room on its disk."""
-    return isinstance(error, DBAPIError) and any(text in str(error.orig) for text in _FULL)
+def check_database(engine: Engine, folder: Path) -> None:
+    """Read all of an SQLite database once. Raises Problem `database_damaged`."""
+    if engine.dialect.name == "sqlite":
+        with usable(folder), reading(engine) as connection:
+            (said,) = connection.exec_driver_sql("PRAGMA quick_check(1)").one()
+        if said != "ok":
+            raise Problem("database_damaged", path=str(folder), detail=said.replace("\n", " "))
 
 
-def connect(url: str) -> Engine:
-    """An engine for `url`, without touching the schema. Raises ArgumentError or Problem `server_setting_invalid`."""
+def connect(url: str, wait_seconds: float = 5) -> Engine:
+    """An engine for `url`, without touching the schema. Raises ArgumentError or Problem `server_setting_invalid`.
+
+    `wait_seconds`: so long a transaction waits for the one that writes.
+    """
     if url.startswith("postgres://"):  # what hosting services hand out
         url = url.replace("postgres://", "postgresql://", 1)
     kind = make_url(url).get_backend_name()
     if kind == "postgresql":
-        return _connect_postgresql(url)
+        return _connect_postgresql(url, wait_seconds)
     if kind != "sqlite":
         detail = f"Tunery keeps its tables in SQLite or PostgreSQL, not in {kind}"
         raise Problem("server_setting_invalid", name="TUNERY_DATABASE_URL", detail=detail)
     engine = create_engine(
         url,
         module=_sqlite_driver(),
-        connect_args={"timeout": _WAIT_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": wait_seconds, "check_same_thread": False},
         **_POOL,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _damage_is_operational)
     return engine
 
 
@@ -186,13 +193,21 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _connect_postgresql(url: str) -> Engine:
+def _damage_is_operational(context: ExceptionContext) -> BaseException | None:
+    """Like a full disk, and unlike a wrong statement: what works in the background waits until it is seen to."""
+    error = context.sqlalchemy_exception
+    if type(error) is DatabaseError and is_damage(context.original_exception):
+        return OperationalError(error.statement, error.params, context.original_exception)
+    return None
+
+
+def _connect_postgresql(url: str, wait_seconds: float) -> Engine:
     try:
         import psycopg  # noqa: F401 - only whether it is there
     except ImportError as error:
         detail = "PostgreSQL needs one more package: pip install 'tunery[postgres]'"
         raise Problem("server_setting_invalid", name="TUNERY_DATABASE_URL", detail=detail) from error
-    options = f"-c lock_timeout={_WAIT_SECONDS}s -c timezone=UTC"
+    options = f"-c lock_timeout={wait_seconds * 1000:.0f} -c timezone=UTC"
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,

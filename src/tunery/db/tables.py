@@ -241,7 +241,6 @@ task = Table(
         comment="attempts in a row that gained no step",
     ),
     Column("gained", Integer, nullable=False, server_default="0", comment="furthest step seen"),
-    Column("not_before", BigInteger, comment="back-off after a failure"),
     Column("gives_way_to", String(40), comment="the task that its slot is wanted for"),
     Column("started", BigInteger),
     Column("ended", BigInteger),
@@ -260,6 +259,8 @@ attempt = Table(
     Column("folder", Text, nullable=False),
     Column("event_offset", BigInteger, nullable=False, server_default="0"),
     Column("started", BigInteger, nullable=False),
+    Column("clock", BigInteger, nullable=False, comment="at `started`, of a clock that nobody sets"),
+    Column("clock_boot", String(40), nullable=False, comment="the boot that clock counts from"),
     Column("ended", BigInteger),
     Column("outcome", String(16)),
     Index(
@@ -279,7 +280,8 @@ worker = Table(
     Column("pid", Integer, nullable=False),
     Column("started", BigInteger, nullable=False),
     Column("slots", Integer, nullable=False, comment="engines it runs at once"),
-    Column("seen", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False, comment="by the lease clock; see db.lease"),
+    Column("seen_boot", String(40), nullable=False),
     comment="belongs to the installation, not to a project",
 )
 
@@ -314,7 +316,7 @@ metric_chunk = Table(
     "metric_chunk",
     METADATA,
     Column("run_id", String(40), ForeignKey("run.id"), primary_key=True),
-    Column("name", String(64), primary_key=True),
+    Column("name", String(255), primary_key=True),
     Column("attempt", Integer, primary_key=True),
     Column("first_step", Integer, primary_key=True),
     Column("project_id", String(40), ForeignKey("project.id"), nullable=False),

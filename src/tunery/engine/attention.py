@@ -13,6 +13,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface
 
+from tunery.engine import rowwise
+
 NAME = "tunery_segments"
 BLOCK = 256
 """Queries at a time: few enough to waste little beyond the diagonal, enough for the matrix kernels."""
@@ -140,6 +142,8 @@ def _probabilities(
     tanh = None
     if terms.cap is None:
         scores = _product(queries_KRD, keys_KSD.mT, terms.scale)
+        if rowwise.takes(scores):
+            return rowwise.softmax(scores, rows, terms.window), None
     else:
         tanh = _product(queries_KRD, keys_KSD.mT, terms.scale / terms.cap).tanh_()
         scores = tanh * terms.cap
@@ -150,6 +154,13 @@ def _probabilities(
     else:
         by_head.masked_fill_(_hidden(rows, keys, terms.window), float("-inf"))
     return torch.softmax(scores, -1), tanh
+
+
+def _of_scores(p: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    """The gradient of scores from that of their probabilities, which is used up."""
+    if rowwise.takes(p, grad):
+        return rowwise.softmax_backward(p, grad)
+    return _softmax_backward(grad, p, -1, p.dtype)
 
 
 def _product(a: torch.Tensor, b: torch.Tensor, factor: float) -> torch.Tensor:
@@ -201,7 +212,7 @@ class _Segments(torch.autograd.Function):
                 else:
                     p, tanh = _probabilities(queries, keys[:, seen], block.stop - block.start, terms)
                 _give(dv_KTD, piece, block, torch.bmm(p.mT, grad))
-                ds = _softmax_backward(torch.bmm(grad, values[:, seen].mT), p, -1, p.dtype)
+                ds = _of_scores(p, torch.bmm(grad, values[:, seen].mT))
                 if tanh is not None:
                     ds.mul_(1 - tanh.square_())
                 _give(dk_KTD, piece, block, _product(ds.mT, queries, terms.scale))

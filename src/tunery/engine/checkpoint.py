@@ -61,7 +61,7 @@ def save(
     aside.mkdir(parents=True)
     try:
         write_model(aside)
-        save_file({k: v.clone() for k, v in optimizer.items()}, aside / OPTIMIZER)
+        save_file(optimizer, aside / OPTIMIZER)
         save_file({"torch": torch.get_rng_state()}, aside / RANDOM)
         if reference:
             save_file(reference, aside / REFERENCE)

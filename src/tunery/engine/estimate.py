@@ -5,18 +5,20 @@ What it learns on the way is thrown away. It says what the whole training will c
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 
 from tunery.core.attempt import AttemptFolder
-from tunery.engine.batches import Group, collate, plain_groups, plan_epoch, steps_of
+from tunery.engine.batches import FILL, Group, collate, plain_groups, plan_epoch, steps_of
 from tunery.engine.control import Control
 from tunery.engine.events import Events
-from tunery.engine.forecast import memory_of, seconds_of
+from tunery.engine.forecast import first_meetings, memory_of, seconds_of
 from tunery.engine.inputs import read_train_inputs
 from tunery.engine.machine import memory_limit_mb, memory_mb
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known
+from tunery.engine.samples import samples_of
 from tunery.engine.tokens import TokenStore, tokenize
 from tunery.methods.point import Method
 from tunery.schemas.engine import EngineInput, EngineSpec
@@ -62,8 +64,11 @@ class Trial:
         if not self._judged:
             return 0.0
         batch = collate(raw, group)
+        self._policy.reference(batch)  # the first one waits for the untrained model to be loaded
         began = time.monotonic()
         self._policy.reference(batch)
+        if "mismatched" not in self._method.NEEDS:
+            self._policy.forget_reference()
         return (time.monotonic() - began) / batch.tokens_T.numel()
 
     def validation(self, store: TokenStore, group: Group) -> float:
@@ -94,6 +99,7 @@ def estimate(
         inputs.family,
         settings,
         base_name=spec.resolved.spec.base_model,
+        start=Path(given.start) if given.start else None,
         scored="score" in method.NEEDS,
     )
     set_up = time.monotonic() - began
@@ -102,18 +108,25 @@ def estimate(
     sizes = [int(store.lengths[group].sum()) for group in batches]
     trial = Trial(store, method, settings, policy)
     chosen = _chosen(batches, sizes)
-    probes, optimizing = _measure(trial, chosen, events, control)
+    # As in a training: the reference first, when the optimizer's memory isn't touched yet.
+    other = set_up + int(store.lengths.sum()) * trial.reference(store, chosen[-1])
+    held = memory_mb() + policy.unused_bytes / 2**20
+    first, probes, optimizing = _measure(trial, chosen, events, control)
     if control.wanted() != "run":
         return EstimateResult(status="cancelled")
-    other = set_up + int(store.lengths.sum()) * trial.reference(store, chosen[-1])
     if inputs.validation and settings.eval_steps:
         rows = tokenize(inputs.validation, method, inputs.renderer, settings, folder.path)
         groups = plain_groups(len(rows), settings.eval_batch_size, at_least)
         times = -(-steps // settings.eval_steps)
         other += times * int(rows.lengths.sum()) * trial.validation(rows, groups[0])
+        if (samples := samples_of(inputs)) is not None:
+            asked = time.monotonic()
+            samples.answer(policy, events, lambda: control.wanted() != "run")
+            other += times * (time.monotonic() - asked)
     train = seconds_of(probes, sizes)
-    added = steps * optimizing
-    memory = memory_of(memory_mb(peak=True))
+    added = steps * optimizing + first_meetings(first, probes, sizes, FILL if inputs.family.PACKED else 1)
+    saving = policy.saving_bytes(exact=steps > settings.checkpoint_steps) / 2**20
+    memory = memory_of(memory_mb(peak=True), held, saving)
     machine = memory_limit_mb()
     return EstimateResult(
         status="succeeded",
@@ -164,9 +177,11 @@ def _chosen(batches: Sequence[Group], sizes: Sequence[int]) -> list[Group]:
 
 def _measure(
     trial: Trial, chosen: Sequence[Group], events: Events, control: Control
-) -> tuple[list[Probe], float]:
-    """Each of them several times; the first round is for kernels and caches, and isn't counted."""
+) -> tuple[list[Probe], list[Probe], float]:
+    """Each of them several times: the first round, when kernels are made and caches filled, the later ones, and the
+    seconds of an optimizer step."""
     began = time.monotonic()
+    first: list[Probe] = []
     probes: list[Probe] = []
     optimizing: list[float] = []
     for at, (number, group) in enumerate(_rounds(chosen)):
@@ -175,10 +190,10 @@ def _measure(
         if control.wanted() != "run" or (number > 1 and time.monotonic() - began > _ENOUGH_SECONDS):
             break
         probe, step = trial.batch(group), trial.optimizer()
+        (probes if number else first).append(probe)
         if number:
-            probes.append(probe)
             optimizing.append(step)
-    return probes, sorted(optimizing)[len(optimizing) // 2] if optimizing else 0.0
+    return first, probes, sorted(optimizing)[len(optimizing) // 2] if optimizing else 0.0
 
 
 def _rounds(chosen: Sequence[Group]) -> Iterator[tuple[int, Group]]:

@@ -21,6 +21,7 @@ from tunery.core.errors import Problem
 from tunery.data.arrow import read_arrow
 from tunery.data.example import Example, last_answer
 from tunery.data.render import ChatRenderer
+from tunery.data.row_text import spoken
 from tunery.data.rows import Conversation, Message, Preference, Row, Text
 from tunery.engine import attention, weights
 from tunery.engine.batches import Batch, join
@@ -287,14 +288,14 @@ def _question(number: int, row: Row, renderer: ChatRenderer, limit: int) -> Ques
         )
         if best is None or worst is None:
             return None
-        return Question(number, _spoken(row.messages), row.chosen.text, *best, worst[1])
+        return Question(number, spoken(row.messages), row.chosen.text, *best, worst[1])
     if not isinstance(row, Conversation):
         return None
     last = max((i for i, m in enumerate(row.messages) if m.role == "assistant"), default=0)
     found = _talk(row.messages[: last + 1], row.tools, renderer, limit) if last else None
     if found is None:
         return None
-    return Question(number, _spoken(row.messages[:last]), row.messages[last].text, *found)
+    return Question(number, spoken(row.messages[:last]), row.messages[last].text, *found)
 
 
 def _talk(
@@ -307,12 +308,6 @@ def _talk(
     if whole.cut or start == end or len(prompt) >= limit:
         return None
     return prompt, Example(whole.tokens, [start <= at < end for at in range(len(whole.tokens))])
-
-
-def _spoken(messages: tuple[Message, ...]) -> str:
-    if len(messages) == 1:
-        return messages[0].text
-    return "\n".join(f"{message.role}: {message.text}" for message in messages)
 
 
 def _learnt(example: Example) -> int:

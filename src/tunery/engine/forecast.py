@@ -26,9 +26,38 @@ def seconds_of(probes: Sequence[Probe], batches: Sequence[int]) -> Band:
     )
 
 
-def memory_of(peak_mb: float) -> Band:
-    """The peak of a training whose longest batch needed so much; saving a checkpoint may need a little more."""
-    return Band(value=peak_mb, low=peak_mb * (1 - _MEMORY_BELOW), high=peak_mb * (1 + _MEMORY_ABOVE))
+def memory_of(peak_mb: float, held_mb: float = 0.0, saving_mb: float = 0.0) -> Band:
+    """The peak of a training: its longest batch's, or that of saving, which takes `saving_mb` beside what is held.
+
+    What a batch gave back may serve for saving, or lie about in the wrong pieces.
+    """
+    value = max(peak_mb, held_mb + saving_mb)
+    return Band(
+        value=round(value, 1),
+        low=round(value * (1 - _MEMORY_BELOW), 1),
+        high=round(max(value, peak_mb + saving_mb) * (1 + _MEMORY_ABOVE), 1),
+    )
+
+
+def first_meetings(
+    first: Sequence[Probe], later: Sequence[Probe], batches: Sequence[int], fill: int
+) -> float:
+    """Seconds that it takes beside, over all batches, to meet each shape for the first time.
+
+    Matrix kernels are made for a shape when it comes; `fill`: a batch's tokens are brought to a multiple of it.
+    """
+
+    def shape(tokens: int) -> int:
+        return -(-tokens // fill)
+
+    usual: dict[int, float] = {}
+    for one in later:
+        usual[shape(one.tokens)] = min(one.seconds, usual.get(shape(one.tokens), one.seconds))
+    more = [max(0.0, one.seconds - usual[shape(one.tokens)]) for one in first if shape(one.tokens) in usual]
+    if not more:
+        return 0.0
+    # The very first one also pays for what is made once.
+    return more[0] + median(more[1:] or more) * (len({shape(tokens) for tokens in batches}) - 1)
 
 
 def _line(probes: Sequence[Probe]) -> tuple[float, float]:

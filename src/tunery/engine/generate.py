@@ -54,7 +54,8 @@ def greedy(
             eos_token_id=list(ends) or None,
             pad_token_id=ends[0] if ends else 0,
         )
-        with torch.inference_mode():
+        # Not in inference mode: what a layer keeps for later, training couldn't use.
+        with torch.no_grad():
             out = model.generate(input_ids=ids, attention_mask=mask, stopping_criteria=stop)  # pyright: ignore[reportCallIssue]
         for line, index in enumerate(group):
             yield index, _until_end(out[line, longest:].tolist(), ends)

@@ -9,7 +9,7 @@ from tunery.core.clock import to_datetime
 from tunery.data.arrow import read_arrow
 from tunery.data.render import ChatRenderer
 from tunery.data.rows import Row
-from tunery.methods.point import METHODS, Method, Renderer
+from tunery.methods.point import METHODS, Method
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, inspect_folder, load_family, sequence_limit
 from tunery.schemas.engine import EngineInput, EngineSpec
@@ -41,7 +41,7 @@ class TrainInputs:
     method: Method
     settings: Any
     """The method's own Settings, with max_sequence_length as it will be."""
-    renderer: Renderer
+    renderer: ChatRenderer
     train: Sequence[Row]
     validation: Sequence[Row] | None
     notes: list[str]

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from tunery.engine import rowwise
+
 CHUNK_BYTES = 128 * 2**20
 """Upper size of a chunk's logits in the numbers of the computation."""
 SLICE_BYTES = 2**20
@@ -83,6 +85,9 @@ def _to_errors(
     logits_RV: torch.Tensor, targets_R: torch.Tensor, nll_R: torch.Tensor | None, wanted: bool
 ) -> None:
     """Write each row's loss, and over its logits what they err by: their probabilities, less 1 at the target."""
+    if rowwise.takes(logits_RV):
+        nll_R = torch.empty(len(targets_R)) if nll_R is None else nll_R
+        return rowwise.losses(logits_RV, targets_R, nll_R, wanted)
     size = max(1, SLICE_BYTES // (4 * logits_RV.shape[1]))
     work_SV = torch.empty(min(size, len(targets_R)), logits_RV.shape[1], dtype=torch.float32)
     for at in range(0, len(targets_R), size):

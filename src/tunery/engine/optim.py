@@ -1,11 +1,13 @@
 """The weights that train: masters in fp32, one flat tensor per group, and AdamW over them.
 
 The model computes with a shadow of the masters in its own dtype, one flat tensor too; where that is fp32 the
-shadow is the master. Gradients of all batches of a step gather in fp32 whatever the shadow's dtype is.
+shadow is the master. Gradients of a step's only batch stay as they came; those of several add up in fp32 whatever
+the shadow's dtype is.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,10 +45,10 @@ class Group:
             self.places.append(Place(name, tuple(parameter.shape), size))
             size += -(-parameter.numel() // _ALIGN) * _ALIGN
         self.master = torch.zeros(size)
-        self.gradient = torch.zeros(size)
         self.memory = {name: torch.zeros(size) for name in ("exp_avg", "exp_avg_sq")}
         self.shadow = self.master if dtype == torch.float32 else torch.zeros(size, dtype=dtype)
-        self._awaited = {place.name for place in self.places}
+        self._gathered: dict[str, torch.Tensor] = {}
+        self._part = torch.zeros(min(size, _PART))
         for place, (_, parameter) in zip(self.places, parameters, strict=True):
             self.view(self.master, place).copy_(parameter.data)
             parameter.data = self.view(self.shadow, place)
@@ -58,28 +60,42 @@ class Group:
         return flat[place.start : place.stop].view(place.shape)
 
     def _gather(self, parameter: torch.nn.Parameter, place: Place) -> None:
-        into = self.view(self.gradient, place)
-
         def gather(parameter: torch.Tensor) -> None:
-            assert parameter.grad is not None
-            if place.name in self._awaited:
-                self._awaited.remove(place.name)
-                into.copy_(parameter.grad)
-            else:
-                into.add_(parameter.grad)
-            parameter.grad = None
+            new, parameter.grad = parameter.grad, None
+            assert new is not None
+            before = self._gathered.get(place.name)
+            self._gathered[place.name] = new if before is None else before.float().add_(new)
 
         parameter.register_post_accumulate_grad_hook(gather)
 
     def forget(self) -> None:
         """Start gathering gradients anew."""
-        self._awaited = {place.name for place in self.places}
+        self._gathered.clear()
 
-    def complete(self) -> None:
-        """Weights that nothing depended on have a gradient of zero."""
-        for place in self.places:
-            if place.name in self._awaited:
-                self.view(self.gradient, place).zero_()
+    def squares(self) -> float:
+        """The sum of all gathered gradients' squares."""
+        return sum(float(self._gradient(part).norm()) ** 2 for part in self._parts())
+
+    def _parts(self) -> Iterator[slice]:
+        size = len(self.master)
+        return (slice(at, min(at + _PART, size)) for at in range(0, size, _PART))
+
+    def _gradient(self, part: slice) -> torch.Tensor:
+        """A part of the gathered gradients as one flat tensor in fp32; zero where nothing depended on a weight.
+
+        It is good until the next part is asked for.
+        """
+        flat = self._part[: part.stop - part.start]
+        flat.zero_()
+        for place in self.places[bisect_right(self.places, part.start, key=lambda place: place.stop) :]:
+            if place.start >= part.stop:
+                break
+            gradient = self._gathered.get(place.name)
+            if gradient is not None:
+                low, high = max(part.start, place.start), min(part.stop, place.stop)
+                into = flat[low - part.start : high - part.start]
+                into.copy_(gradient.view(-1)[low - place.start : high - place.start])
+        return flat
 
     def refresh(self) -> None:
         """Bring the shadow up to the masters."""
@@ -88,11 +104,10 @@ class Group:
 
     def step(self, step: torch.Tensor, rate: float, divisor: torch.Tensor, weight_decay: float) -> None:
         """AdamW on the gradient over `divisor`, and the shadow with it, while a part is in the cache."""
-        for at in range(0, len(self.master), _PART):
-            part = slice(at, at + _PART)
+        for part in self._parts():
             _adamw(
                 [self.master[part]],
-                [self.gradient[part]],
+                [self._gradient(part)],
                 [self.memory["exp_avg"][part]],
                 [self.memory["exp_avg_sq"][part]],
                 [],
@@ -136,10 +151,7 @@ class Optimizer:
 
     def gradient_norm(self, weight: float) -> float:
         """Norm of the gradient of the mean loss; gradients hold the sum over `weight` tokens."""
-        for group in self.groups:
-            group.complete()
-        squares = sum(float(group.gradient.norm()) ** 2 for group in self.groups)
-        return math.sqrt(squares) / weight
+        return math.sqrt(sum(group.squares() for group in self.groups)) / weight
 
     def step(self, learning_rate: float, weight: float, norm: float) -> None:
         """One step on the mean of the gathered gradients, then start gathering anew."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tunery.core.errors import Problem
-from tunery.core.files import is_disk_full
+from tunery.core.storage import storage_problem
 
 _NO_MEMORY = ("can't allocate memory", "DefaultCPUAllocator", "out of memory", "std::bad_alloc")
 
@@ -15,7 +15,9 @@ def as_problem(error: BaseException, step: int, folder: Path) -> Problem:
     text = str(error)
     if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
         return Problem("out_of_memory", step=step)
-    if is_disk_full(error) or "No space left on device" in text:
+    if (refused := storage_problem(error, folder)) is not None:
+        return refused
+    if "No space left on device" in text:
         return Problem("disk_full", path=str(folder))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return Problem("missing_extra", package=error.name, extra="train")

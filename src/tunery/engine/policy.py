@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from tunery.core.errors import Problem
 from tunery.engine import weights
 from tunery.engine.batches import Batch, fill
+from tunery.engine.fusing import fuse
 from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
@@ -176,6 +177,7 @@ class Policy(Likelihood):
         if self.adapter and resume is not None:
             masters = self.optimizer.masters()
             self.optimizer.load_masters(weights.load_adapter_masters(resume, masters))
+        fuse(model)
         if not self.optimizer.groups:
             raise Problem("engine_failed", detail="these settings train no weight of this model")
 
@@ -191,6 +193,17 @@ class Policy(Likelihood):
     def trainable(self) -> int:
         """Weights that train."""
         return sum(p.numel() for p in self._module.parameters() if p.requires_grad)
+
+    @property
+    def unused_bytes(self) -> int:
+        """Of gradients and the optimizer's memory, which lie empty, and so in no memory, until the first step."""
+        return 12 * self.trainable
+
+    def saving_bytes(self, *, exact: bool) -> int:
+        """What `save` needs beside what is there: of all weights a copy in the numbers they are written in."""
+        if self.adapter:
+            return 4 * self.trainable
+        return self.parameters * (4 if exact else getattr(torch, self._base.dtype).itemsize)
 
     @property
     def _module(self) -> Any:
@@ -230,6 +243,7 @@ class Policy(Likelihood):
         if self._frozen is None:
             began = weights.load_start(self._base.path, self._start, self.dtype, self._family)
             self._frozen = began.requires_grad_(False)
+            fuse(self._frozen)
         return self._frozen
 
     def forget_reference(self) -> None:
@@ -239,6 +253,24 @@ class Policy(Likelihood):
     def training(self, on: bool) -> None:
         """Turn dropout on or off."""
         self._module.train(on)
+
+    @contextmanager
+    def answering(self) -> Iterator[PreTrainedModel]:
+        """The model as it is now, able to generate; afterwards everything is as it was."""
+        model, module = self.model, self._module
+        kept = (model.config._attn_implementation, model.generation_config, module.training)
+        module.eval()
+        if self._family.PACKED:
+            # One that knows caches and padding.
+            model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
+        try:
+            with torch.random.fork_rng(devices=[]):
+                yield model
+        finally:
+            if self._family.PACKED:
+                model.set_attn_implementation(str(kept[0]))
+            model.generation_config = kept[1]
+            module.train(kept[2])
 
     def save(self, folder: Path, *, exact: bool) -> None:
         """Write a folder that transformers or PEFT loads. `exact` keeps fp32; else the dtype of the base."""

@@ -26,8 +26,10 @@ from tunery.engine.feed import Feed
 from tunery.engine.inputs import read_train_inputs
 from tunery.engine.lookout import Lookout
 from tunery.engine.machine import memory_mb
+from tunery.engine.parts import Parts
 from tunery.engine.policy import Policy
 from tunery.engine.reference import known, with_reference
+from tunery.engine.samples import samples_of
 from tunery.engine.schedule import leads_no_further, learning_rate
 from tunery.engine.token_cache import TokenCache
 from tunery.engine.tokenizing import Tokenizing
@@ -106,6 +108,12 @@ class Training:
         )
         self.position = self._restore(found) if found else Position()
         self.saved_step = found.step if found else 0
+
+        titles = [part.title for part in given.parts]
+        self._parts = Parts("train_loss", titles, [part.train for part in given.parts])
+        self._validation_parts = Parts("loss", titles, [part.validation for part in given.parts])
+
+        self._samples = samples_of(inputs)
 
         # The plan.
         self.steps = self.course.steps
@@ -200,7 +208,7 @@ class Training:
                 self._refuse(value, batch.rows)
             loss.total.backward()
             total, weight = total + value, weight + loss.weight
-            add(position.metrics, loss.metrics)
+            add(position.metrics, {**loss.metrics, **self._parts.split(batch.rows, loss)})
             self.tokens += batch.tokens_T.numel()
             position.tokens += batch.tokens_T.numel()
             self.supervised += batch.supervised
@@ -284,15 +292,16 @@ class Training:
                 self.position.tokens += batch.tokens_T.numel()
                 loss = self.method.loss(self.settings, self.policy, batch)
                 total, weight = total + float(loss.total), weight + loss.weight
-                add(metrics, loss.metrics)
+                add(metrics, {**loss.metrics, **self._validation_parts.split(batch.rows, loss)})
                 if self.control.wanted() == "cancel":
                     return
-        self.policy.training(True)
         self.position.validation_loss = total / weight
         self.position.validated = self.position.step
         measured = {f"validation_{name}": value for name, value in means(metrics).items()}
         self.events.metric({"validation_loss": total / weight, **measured, "tokens": self.position.tokens})
-
+        if self._samples is not None:
+            self._samples.answer(self.policy, self.events, lambda: self.control.wanted() == "cancel")
+        self.policy.training(True)
         self._watch()
 
     def _watch(self) -> None:

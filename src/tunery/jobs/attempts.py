@@ -20,6 +20,7 @@ from tunery.db.engine import reading
 from tunery.db.tables import attempt, run, task
 from tunery.jobs import stages
 from tunery.jobs.gaps import GAVE_WAY, furthest, tell_of_gap
+from tunery.jobs.lifetime import beginning, end_for
 from tunery.jobs.queue import Fenced
 from tunery.jobs.recorder import record_new_events
 from tunery.jobs.states import move_run
@@ -130,11 +131,10 @@ def _leave_off(wish: _Wish) -> None:
 def end_attempt(connection: Connection, work: Work, number: int, outcome: str, folder: AttemptFolder) -> None:
     """Close an attempt, inside a fenced transaction, with all its engine said recorded."""
     record_new_events(connection, work.claim, folder, number)
-    connection.execute(
-        update(attempt)
-        .where(attempt.c.task_id == work.claim.task, attempt.c.number == number)
-        .values(ended=folder.last_sign() or now_us(), outcome=outcome)
-    )
+    this = (attempt.c.task_id == work.claim.task) & (attempt.c.number == number)
+    row = connection.execute(select(attempt).where(this)).one()
+    ended = end_for(row, folder.last_sign())
+    connection.execute(update(attempt).where(this).values(ended=ended, outcome=outcome))
 
 
 def _open_attempt(work: Work) -> tuple[int, AttemptFolder] | None:
@@ -162,7 +162,7 @@ def _begin(work: Work, stage: str, launcher: Launcher, lay_out: LayOut) -> tuple
                 project_id=claim.project,
                 token=claim.token,
                 folder=str(folder.path),
-                started=now_us(),
+                **beginning(),
             )
         )
         if move_run(connection, claim.run, "running", reason=None):

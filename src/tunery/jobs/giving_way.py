@@ -7,15 +7,15 @@ before the others. How it is told to save is the attempt's business.
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, Row, select, update
 
-from tunery.core.clock import MICROSECONDS, now_us
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading, writing
-from tunery.db.tables import job, run, task, worker
+from tunery.db.tables import job, run, task
 from tunery.jobs import stages
 from tunery.jobs.gaps import furthest
 from tunery.jobs.queue import Claim, give_back
+from tunery.jobs.slots import engine_slots
 from tunery.jobs.states import move_run
 
 
@@ -54,7 +54,6 @@ def named(connection: Connection, task_id: str, project: str) -> str:
 
 def _chosen(connection: Connection, settings: ServerSettings) -> list[tuple[Row[*tuple[Any, ...]], str]]:
     """Tasks that are to give way, each with the one that its slot is wanted for."""
-    now = now_us()
     at_work = connection.execute(
         select(task.c.id, task.c.project_id, task.c.run_id, task.c.lane, task.c.gives_way_to)
         .where(task.c.state == "running", task.c.lane.in_(("engine", "idle")))
@@ -63,8 +62,7 @@ def _chosen(connection: Connection, settings: ServerSettings) -> list[tuple[Row[
     could = [one for one in at_work if one.lane == "idle" and one.run_id and one.gives_way_to is None]
     if not could:
         return []
-    alive = worker.c.seen >= now - int(settings.lease_seconds * MICROSECONDS)
-    slots = connection.scalar(select(func.sum(worker.c.slots)).where(alive)) or 0
+    slots = engine_slots(connection, settings.lease_seconds)
     leaving = [one for one in at_work if one.gives_way_to is not None]
     free = max(0, slots - len(at_work)) + len(leaving)
     limit = settings.project_slots or len(at_work) + slots + 1
@@ -72,7 +70,6 @@ def _chosen(connection: Connection, settings: ServerSettings) -> list[tuple[Row[
     waiting = connection.execute(
         select(task.c.id, task.c.project_id)
         .where(task.c.state == "queued", task.c.lane == "engine")
-        .where(func.coalesce(task.c.not_before, 0) <= now)
         .order_by(task.c.place)
         .limit(len(at_work) + slots)
     )

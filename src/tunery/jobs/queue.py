@@ -138,9 +138,7 @@ def finish(
     assert moved, "the fence was checked in this transaction"
 
 
-def give_back(
-    connection: Connection, held: Claim, reason: dict[str, Any] | None, delay_seconds: float = 0
-) -> None:
+def give_back(connection: Connection, held: Claim, reason: dict[str, Any] | None) -> None:
     """Put a task back in the queue, inside a `fenced` transaction. It keeps its place."""
     moved = move_task(
         connection,
@@ -149,7 +147,6 @@ def give_back(
         reason=reason,
         worker_id=None,
         gives_way_to=None,
-        not_before=now_us() + int(delay_seconds * MICROSECONDS),
     )
     assert moved, "the fence was checked in this transaction"
 
@@ -215,8 +212,7 @@ def _lapsed(one: FromClause, lane: Lane) -> ColumnElement[bool]:
 
 def _ready(one: FromClause, lane: Lane) -> ColumnElement[bool]:
     """Waiting, with nothing against it."""
-    due = or_(one.c.not_before.is_(None), one.c.not_before <= bindparam("now"))
-    waiting = and_(one.c.state == "queued", due)
+    waiting = one.c.state == "queued"
     if lane == "light":
         return waiting
     other = task.alias()

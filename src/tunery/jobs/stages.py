@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from tunery.core.clock import now_us
+from tunery.core.storage import PASSING
 from tunery.db.tables import run
 from tunery.jobs.line import enqueue
 from tunery.jobs.recorder import add_event
@@ -32,8 +33,6 @@ SAYS: dict[RunState, str] = {
 """What is noted when a run comes into a state."""
 
 _ON_ENGINES = frozenset({"train", "evaluate"})
-_PAUSES = frozenset({"disk_full"})
-"""Codes of what goes away when someone sees to it, with nothing of the run lost."""
 
 
 def planned(spec: RunSpec) -> list[Stage]:
@@ -125,8 +124,8 @@ def note(connection: Connection, project: str, run_id: str, message: str, level:
 
 
 def fail(connection: Connection, project: str, run_id: str, stage: str, problem: dict[str, Any]) -> None:
-    """A stage failed, and with it the run; for want of room on the disk it only waits, to be resumed."""
-    if problem["code"] in _PAUSES:
+    """A stage failed, and with it the run; where only the disk refused it waits, to be resumed."""
+    if problem["code"] in PASSING:
         mark(connection, run_id, stage, "waiting", problem)
         end(connection, project, run_id, "paused", problem)
     else:

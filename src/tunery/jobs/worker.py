@@ -14,19 +14,19 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import OperationalError
 
 from tunery.blobs.point import BlobStore
-from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.files import is_disk_full
 from tunery.core.ids import new_id
 from tunery.core.process import ProcessIdentity
 from tunery.core.settings import ServerSettings
+from tunery.core.storage import storage_problem
 from tunery.core.watch import FolderWatch
 from tunery.db.engine import reading, writing
+from tunery.db.lease import lease_time
 from tunery.db.tables import worker
 from tunery.jobs import queue
 from tunery.jobs.giving_way import make_room
 from tunery.jobs.handlers.point import HANDLERS
-from tunery.jobs.queue import Claim, Fenced, Slots
+from tunery.jobs.queue import Fenced, Slots
 from tunery.jobs.standby import Standbys
 from tunery.jobs.work import Work
 
@@ -88,6 +88,7 @@ class Worker:
         identity = ProcessIdentity.of(os.getpid())
         assert identity is not None
         with writing(self._engine) as connection:
+            clock = lease_time(connection)
             connection.execute(
                 worker.insert().values(
                     id=self.id,
@@ -95,7 +96,8 @@ class Worker:
                     pid=identity.pid,
                     started=identity.started,
                     slots=self._settings.engine_slots,
-                    seen=now_us(),
+                    seen=clock.us,
+                    seen_boot=clock.boot,
                 )
             )
 
@@ -169,41 +171,49 @@ class Worker:
             if thread.is_alive() and not queue.renew(self._engine, work.claim, self._settings.lease_seconds):
                 work.lost.set()
         with writing(self._engine) as connection:
-            connection.execute(update(worker).where(worker.c.id == self.id).values(seen=now_us()))
+            clock = lease_time(connection)
+            mine = update(worker).where(worker.c.id == self.id)
+            connection.execute(mine.values(seen=clock.us, seen_boot=clock.boot))
 
 
 def _perform(work: Work) -> None:
-    """Run a task's handler to its end. A handler can be begun again: what it left open it takes up."""
+    """Work on a task till its end is on record; while the database can't be used, that waits."""
     claim = work.claim
-    handler = HANDLERS.load(claim.kind)
-    try:
-        while True:
-            try:
-                handler.work(work)
-                return
-            except OperationalError as error:
-                _LOG.warning("the database can't be used; %s waits: %s", claim.task, error.orig)
-                time.sleep(_PATIENCE_SECONDS)
-    except Fenced:
-        _LOG.warning("lost the claim on %s", claim.task)
-    except Problem as problem:
-        _fail(work, claim, problem)
-    except Exception as error:
-        if is_disk_full(error):
-            _fail(work, claim, Problem("disk_full", path=str(work.settings.folder)))
+    while True:
+        try:
+            return _handle(work)
+        except Fenced:
+            _LOG.warning("lost the claim on %s", claim.task)
             return
+        except OperationalError as error:
+            _LOG.warning("the database can't be used; %s waits: %s", claim.task, error.orig)
+            if work.closing.wait(_PATIENCE_SECONDS):
+                return
+
+
+def _handle(work: Work) -> None:
+    """Run a task's handler. It can be begun again: what it left open it takes up."""
+    claim = work.claim
+    try:
+        HANDLERS.load(claim.kind).work(work)
+    except (Fenced, OperationalError):
+        raise
+    except Problem as problem:
+        _fail(work, problem)
+    except Exception as error:
+        if (problem := storage_problem(error, work.settings.folder)) is not None:
+            _LOG.warning("%s: %s", claim.task, error)
+            return _fail(work, problem)
         reference = new_id("ref")
         _LOG.exception("reference %s: task %s broke", reference, claim.task)
-        _fail(work, claim, Problem("internal", reference=reference))
+        _fail(work, Problem("internal", reference=reference))
 
 
-def _fail(work: Work, claim: Claim, problem: Problem) -> None:
-    try:
-        with work.writing() as connection:
-            queue.finish(connection, claim, "failed", reason=problem.as_dict())
-            HANDLERS.load(claim.kind).failed(connection, claim, problem.as_dict())
-    except Fenced:
-        _LOG.warning("lost the claim on %s while failing it", claim.task)
+def _fail(work: Work, problem: Problem) -> None:
+    claim = work.claim
+    with work.writing() as connection:
+        queue.finish(connection, claim, "failed", reason=problem.as_dict())
+        HANDLERS.load(claim.kind).failed(connection, claim, problem.as_dict())
 
 
 def run_until_signalled(engine: Engine, settings: ServerSettings, blobs: BlobStore) -> None:

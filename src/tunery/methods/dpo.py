@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from tunery.data.rows import Preference, Row
-from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers, rewards
+from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers, of_rows, rewards
 from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
@@ -49,7 +49,7 @@ def recommended(finetuning_type: str) -> Preset:
     }
     if finetuning_type == "full":
         return {**common, "learning_rate": 1e-5}
-    return {**common, "learning_rate": 5e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+    return {**common, "learning_rate": 1e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 
 def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Example]:
@@ -68,7 +68,7 @@ def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
     chosen, rejected = gain_S[0::2], gain_S[1::2]
     metrics = rewards(settings.beta * chosen.detach(), settings.beta * rejected.detach())
     if settings.loss_type == "sigmoid":
-        return Loss(-logsigmoid(settings.beta * (chosen - rejected)).sum(), batch.examples, metrics)
+        return of_rows(-logsigmoid(settings.beta * (chosen - rejected)), metrics)
     length_S = batch.by_sequence(nll_N.new_ones(len(nll_N)))
     margin = chosen / length_S[0::2] - rejected / length_S[1::2]
-    return Loss(((margin - 1 / (2 * settings.beta)) ** 2).sum(), batch.examples, metrics)
+    return of_rows((margin - 1 / (2 * settings.beta)) ** 2, metrics)

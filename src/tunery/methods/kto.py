@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tunery.data.rows import Labelled, Row
-from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers
+from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers, of_rows
 from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
@@ -60,7 +60,7 @@ def recommended(finetuning_type: str) -> Preset:
     }
     if finetuning_type == "full":
         return {**common, "learning_rate": 1e-5}
-    return {**common, "learning_rate": 5e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+    return {**common, "learning_rate": 1e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 
 def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Example]:
@@ -91,4 +91,4 @@ def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
     for name, chosen in (("rewards/chosen", wanted_S), ("rewards/rejected", ~wanted_S)):
         if count := int(chosen.sum()):
             metrics[name] = (float(reward_S[chosen].sum()), count)
-    return Loss(losses_S.sum(), batch.examples, metrics)
+    return of_rows(losses_S, metrics)

@@ -41,8 +41,8 @@ def recommended(finetuning_type: str) -> Preset:
         "max_sequence_length": 1024,
     }
     if finetuning_type == "full":
-        return {**common, "learning_rate": 5e-5}
-    return {**common, "learning_rate": 2e-4, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+        return {**common, "learning_rate": 1e-5}
+    return {**common, "learning_rate": 8e-5, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 
 def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Example]:
@@ -66,10 +66,13 @@ def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
     sure_S = mean_S.clamp(max=-1e-6)
     odds_S = sure_S - torch.log(-torch.expm1(sure_S))
     preferred = torch.nn.functional.logsigmoid(odds_S[0::2] - odds_S[1::2])
-    answer = learnt_S[0::2].sum() / batch.by_sequence(ones_N)[0::2].sum()
-    count = batch.examples
+    learnt_E = learnt_S[0::2] / batch.by_sequence(ones_N)[0::2].sum()
+    answer, count = learnt_E.sum(), batch.examples
     metrics = {
         **rewards(settings.beta * chosen.detach(), settings.beta * rejected.detach()),
         "answer_loss": (float(answer.detach()) * count, count),
     }
-    return Loss(count * answer - settings.beta * preferred.sum(), count, metrics)
+    each_E = (count * learnt_E - settings.beta * preferred).detach()
+    return Loss(
+        count * answer - settings.beta * preferred.sum(), count, metrics, (each_E, each_E.new_ones(count))
+    )

@@ -104,6 +104,9 @@ class Loss:
     """Over how much it is the sum: tokens, rows …"""
     metrics: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     """What else is worth a curve, by name: its sum, and over how much."""
+    by_example: tuple[Any, Any] | None = None
+    """What each example adds to `total`, and to `weight`: two tensors, one entry an example. For the curves of the
+    datasets; without it there are none."""
 
 
 class Method(Protocol):
@@ -141,6 +144,20 @@ def gives_one_example(method: Method) -> bool:
 
 
 METHODS: Point[Method] = Point("tunery.methods", "training method", api_version=1)
+
+
+def of_words(policy: Policy, batch: Batch) -> Loss:
+    """The negative log-likelihood of all supervised tokens, of examples without branches."""
+    nll_N = policy.token_nll(batch)
+    each_N = nll_N.detach()
+    by_example = (batch.by_sequence(each_N), batch.by_sequence(each_N.new_ones(len(each_N))))
+    return Loss(nll_N.sum(), batch.supervised, by_example=by_example)
+
+
+def of_rows(loss_E: Any, metrics: Mapping[str, tuple[float, int]]) -> Loss:
+    """Losses of examples that weigh alike."""
+    each_E = loss_E.detach()
+    return Loss(loss_E.sum(), len(each_E), metrics, (each_E, each_E.new_ones(len(each_E))))
 
 
 def writes_text(method: str) -> bool:

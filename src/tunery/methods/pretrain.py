@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunery.data.rows import Row, Text
-from tunery.methods.point import Example, Loss, Need, Policy, Renderer
+from tunery.methods.point import Example, Loss, Need, Policy, Renderer, of_words
 from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings
 
@@ -43,4 +43,4 @@ def examples(row: Row, renderer: Renderer, settings: TrainingSettings) -> Iterat
 
 def loss(settings: TrainingSettings, policy: Policy, batch: Any) -> Loss:
     """Mean over all tokens but each text's first of their negative log-likelihood."""
-    return Loss(policy.nll(batch), batch.supervised)
+    return of_words(policy, batch)

@@ -1,9 +1,10 @@
 """Reward model: learns to give an answer a number, higher the better it is."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tunery.data.rows import Preference, Row
-from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers
+from tunery.methods.point import Batch, Example, Loss, Need, Policy, Renderer, answers, of_rows
 from tunery.schemas.check import RowKind
 from tunery.schemas.settings import Preset, TrainingSettings, setting
 
@@ -21,6 +22,7 @@ ONE_EXAMPLE = True
 class Settings(TrainingSettings):
     """What every method has, and where scores lie."""
 
+    eval_samples: int = setting(0, "Always 0: a reward model writes no text.", ge=0, le=0, group="validation")
     center_rewards: float = setting(
         0.0, "Penalty that pulls scores towards 0; 0 = none, 0.01 is typical.", range=(0.0, 1.0), ge=0
     )
@@ -37,7 +39,7 @@ def recommended(finetuning_type: str) -> Preset:
         "max_sequence_length": 1024,
     }
     if finetuning_type == "full":
-        return {**common, "learning_rate": 2e-5}
+        return {**common, "learning_rate": 1e-5}
     return {**common, "learning_rate": 1e-4, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.05}
 
 
@@ -51,17 +53,17 @@ def examples(row: Row, renderer: Renderer, settings: Settings) -> Iterator[Examp
 
 def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
     """Mean over the rows of the mean over their pairs of how improbable it is, by the scores, that the better wins."""
+    import torch
     from torch.nn.functional import logsigmoid
 
     scores_S = policy.scores(batch)
-    total, right, pairs = 0.0, 0, 0
-    margins, centres = 0.0, 0.0
+    losses: list[Any] = []
+    right, pairs, margins = 0, 0, 0.0
     for ranked in scores_S.split(list(batch.branches)):
         first, second = _pairs(len(ranked))
         better, worse = ranked[first], ranked[second]
-        total = total - logsigmoid(better - worse).mean()
-        if settings.center_rewards:
-            centres = centres + ((better + worse) ** 2).mean()
+        centre = ((better + worse) ** 2).mean() if settings.center_rewards else 0.0
+        losses.append(settings.center_rewards * centre - logsigmoid(better - worse).mean())
         margin = (better - worse).detach()
         right, pairs, margins = (
             right + int((margin > 0).sum()),
@@ -73,7 +75,7 @@ def loss(settings: Settings, policy: Policy, batch: Batch) -> Loss:
         "rewards/margin": (margins, pairs),
         "rewards/accuracy": (right, pairs),
     }
-    return Loss(total + settings.center_rewards * centres, batch.examples, metrics)
+    return of_rows(torch.stack(losses), metrics)
 
 
 def _pairs(count: int) -> tuple[list[int], list[int]]:

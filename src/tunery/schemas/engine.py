@@ -5,7 +5,15 @@ from typing import Any, Literal
 from tunery.schemas.base import Microseconds, Schema
 from tunery.schemas.run import ResolvedSpec, TrainResult
 
-__all__ = ["EngineInput", "EngineSpec", "EvaluatedRow", "EvaluationResult", "Score", "TrainResult"]
+__all__ = ["EngineInput", "EngineSpec", "EvaluatedRow", "EvaluationResult", "Part", "Score", "TrainResult"]
+
+
+class Part(Schema):
+    """Rows of one dataset, which lie together."""
+
+    title: str
+    train: int
+    validation: int = 0
 
 
 class EngineInput(Schema):
@@ -25,6 +33,8 @@ class EngineInput(Schema):
     """Arrow file of validation rows."""
     resume_from: list[str] = []
     """Checkpoint folders of this and earlier attempts; the newest that verifies is used."""
+    parts: list[Part] = []
+    """The datasets that the rows came from, in the order in which they lie in the files; none = not told."""
     tokens: str | None = None
     """Folder where tokens are kept for later attempts and runs; none = they are made anew each time."""
     threads: int = 0

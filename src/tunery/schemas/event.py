@@ -55,7 +55,8 @@ class Metric(_Event):
 
     type: Literal["metric"] = "metric"
     values: dict[str, float]
-    """train_loss, learning_rate, grad_norm, tokens_per_second, epoch, memory_mb, eta_seconds, validation_loss …"""
+    """train_loss, learning_rate, grad_norm, tokens_per_second, epoch, memory_mb, eta_seconds, validation_loss …;
+    of each dataset, where there are several, `train_loss/NAME@VERSION` and `validation_loss/NAME@VERSION`."""
 
 
 class Log(_Event):

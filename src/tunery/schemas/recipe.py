@@ -26,6 +26,15 @@ class RecipePart(Schema):
     """Percentage of all characters, after sampling."""
     tokens: int | None = None
     """Estimated from a sample of the rows."""
+    train: int | None = None
+    """Its rows in an epoch of training, joined ones counted once; none before they are laid out."""
+    validation: int | None = None
+    """Its rows set aside for validation; none before they are laid out."""
+
+    @property
+    def title(self) -> str:
+        """What tells it from the other parts of a recipe."""
+        return self.dataset if self.kind == "own" else f"{self.dataset} ({self.kind})"
 
 
 class MinimumRows(Schema):

@@ -465,6 +465,23 @@ class MetricSeries(Schema):
     times: list[int]
 
 
+class AnswerAtStep(Schema):
+    """What a model answered at a validation."""
+
+    step: int
+    answer: str
+
+
+class SampledRow(Schema):
+    """A validation row that a model answered while it trained."""
+
+    prompt: str
+    expected: str | None
+    """None where the row's answer is an unwanted one."""
+    answers: list[AnswerAtStep]
+    """By step; greedy, cut after 64 tokens."""
+
+
 class LogPart(Schema):
     """The log of one attempt."""
 

@@ -135,6 +135,15 @@ class TrainingSettings(Schema):
         0, "Number of steps between validations; 0 = no validation.", ge=0, group="validation"
     )
     eval_batch_size: int = setting(8, "Rows per validation batch.", ge=1, group="validation")
+    eval_samples: int = setting(
+        3,
+        "Validation rows that the model answers at each validation, for you to read; at most 64 tokens each and 10 s "
+        "in all. 0 = none.",
+        range=(0, 20),
+        ge=0,
+        group="validation",
+        only_with={"eval_steps": "above 0"},
+    )
     early_stopping: bool = setting(
         False,
         "Stop training when validation shows no further improvement; the model is kept as it is then.",
@@ -265,7 +274,7 @@ class TrainingSettings(Schema):
     @classmethod
     def _falls(cls, value: float, info: ValidationInfo) -> float:
         peak = info.data.get("learning_rate")
-        if peak is not None and value >= peak:
+        if info.data.get("lr_scheduler") == "polynomial" and peak is not None and value >= peak:
             raise ValueError(f"it must be below learning_rate, which is {peak:g}")
         return value
 

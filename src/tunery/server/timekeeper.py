@@ -1,19 +1,25 @@
-"""Looks at the clock beside the server, and has started what schedules say. What that is, `services.starts` knows."""
+"""Looks at the clock beside the server, and has started what schedules say, and the daily trim of finished runs.
+
+What that is, `services.starts` and `services.retention` know.
+"""
 
 import asyncio
 import contextlib
 import logging
+import time
 
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
 from tunery.db.engine import reading, writing
 from tunery.server.state import ServerState
-from tunery.services import starts
+from tunery.services import retention, starts
 
 _LOG = logging.getLogger("tunery.server")
 _LOOK_SECONDS = 2.0
 """Schedules tell minutes; a start may be this late."""
+_TRIM_SECONDS = 600.0
+"""Between looks whether a day has passed since the last trim; the first is some time after the start."""
 
 
 class Timekeeper:
@@ -22,6 +28,7 @@ class Timekeeper:
     def __init__(self, state: ServerState) -> None:
         self._state = state
         self._task: asyncio.Task[None] | None = None
+        self._trim_at = time.monotonic() + _TRIM_SECONDS
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name="timekeeper")
@@ -47,3 +54,10 @@ class Timekeeper:
         for id in due:
             with writing(state.engine) as connection:
                 starts.start_due(connection, state.settings, state.blobs, id)
+        if time.monotonic() >= self._trim_at:
+            self._trim_at = time.monotonic() + _TRIM_SECONDS
+            with reading(state.engine) as connection:
+                untrimmed = retention.due(connection)
+            if untrimmed:
+                with writing(state.engine) as connection:
+                    retention.trim_due(connection, untrimmed)

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from tunery.core.errors import Problem
 from tunery.core.folder import DataFolder
 from tunery.core.settings import ServerSettings
-from tunery.db.engine import usable, writing
+from tunery.db.engine import check_database, usable, writing
 from tunery.server.app import create_app
 from tunery.server.folder import hold_folder
 from tunery.services.tokens import first_start
@@ -39,8 +39,8 @@ class Up:
 def serve(settings: ServerSettings, announce: Callable[[Up], None]) -> None:
     """Run the server until SIGTERM or SIGINT; `announce` is called once it answers.
 
-    Raises Problem `data_folder_unusable`, `data_folder_in_use`, `data_folder_newer`, `disk_full`, `port_taken`,
-    `address_unusable`, `server_setting_invalid`.
+    Raises Problem `data_folder_unusable`, `data_folder_in_use`, `data_folder_newer`, `database_damaged`, `disk_full`,
+    `disk_unwritable`, `port_taken`, `address_unusable`, `server_setting_invalid`.
     """
     with (
         _listen(settings.host, settings.port) as listener,
@@ -48,6 +48,7 @@ def serve(settings: ServerSettings, announce: Callable[[Up], None]) -> None:
         _logging(folder),
     ):
         app = create_app(settings)
+        check_database(app.state.tunery.engine, settings.folder)
         with usable(settings.folder), writing(app.state.tunery.engine) as connection:
             _, token = first_start(connection)
         url = _url(settings.host, listener.getsockname()[1])

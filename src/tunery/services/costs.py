@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from tunery.core.clock import MICROSECONDS, now_us
+from tunery.core.clock import MICROSECONDS
 from tunery.db.tables import attempt, job, run, task
+from tunery.jobs.lifetime import now_for
 from tunery.jobs.states import RUN_ENDED
 from tunery.schemas.cost import Cost, Prices
 from tunery.schemas.run import ResolvedSpec
@@ -68,12 +69,11 @@ def of_run(ctx: Context, row: Row[Any]) -> Cost | None:
 def _engine_time(ctx: Context, id: str) -> int:
     """Microseconds of all its training engines."""
     spans = ctx.conn.execute(
-        select(attempt.c.started, attempt.c.ended)
+        select(attempt)
         .join(task, task.c.id == attempt.c.task_id)
         .where(task.c.run_id == id, task.c.kind == "train")
     )
-    now = now_us()
-    return sum(max(0, (one.ended or now) - one.started) for one in spans)
+    return sum(max(0, (one.ended or now_for(one)) - one.started) for one in spans)
 
 
 def _speed(ctx: Context, resolved: ResolvedSpec) -> tuple[str, float] | None:

@@ -8,7 +8,7 @@ from tunery.services import analyses
 from tunery.services.context import Context
 
 KIND = "estimate"
-_REVISION = 1
+_REVISION = 2
 """Goes up when what is measured changes."""
 _NO_MATTER = frozenset({"seed", "logging_steps", "checkpoint_steps", "checkpoint_limit", "learning_rate"})
 """Settings that change nothing of what a step needs."""
@@ -24,6 +24,7 @@ def subject_of(resolved: ResolvedSpec) -> str:
         base=resolved.base_model_hash,
         method=spec.method,
         settings=settings,
+        start=resolved.continues and resolved.continues.kind,
         threads=spec.resources.threads,
     )
 

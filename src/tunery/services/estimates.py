@@ -12,8 +12,12 @@ def ask(ctx: Context, spec: RunSpec) -> Estimate:
 
     Raises the Problem that submitting would.
     """
-    resolved, inputs = runs.plan(ctx, spec)
-    payload = {"resolved": resolved.model_dump(mode="json"), "inputs": inputs}
+    resolved, inputs, start = runs.plan(ctx, spec)
+    payload = {
+        "resolved": resolved.model_dump(mode="json"),
+        "inputs": inputs,
+        "start": None if start is None else str(start),
+    }
     found = analyses.ask(ctx, KIND, subject_of(resolved), resolved.recipe_hash, payload, engine=True)
     result = None if found.result is None else EstimateResult.model_validate(found.result)
     return Estimate(**found.status, found=result)

@@ -65,10 +65,14 @@ def resolve(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     return _filled(ctx, _plan(ctx, spec, measured=True))[0]
 
 
-def plan(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any]]:
-    """What would run, and the inputs that would be fixed with it. Raises the Problem that submitting would."""
+def plan(ctx: Context, spec: RunSpec) -> tuple[ResolvedSpec, dict[str, Any], Path | None]:
+    """What would run, the inputs that would be fixed with it, and the folder of the earlier weights it begins with.
+
+    Raises the Problem that submitting would.
+    """
     looked_up = _plan(ctx, spec)
-    return _filled(ctx, looked_up)[0], _inputs(ctx, looked_up)
+    start = None if looked_up.start is None else looked_up.start.folder
+    return _filled(ctx, looked_up)[0], _inputs(ctx, looked_up), start
 
 
 def preview(ctx: Context, spec: RunSpec) -> RecipePreview:

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
-from tunery.core.clock import MICROSECONDS, now_us
-from tunery.db.tables import job, run, task, worker
+from tunery.db.tables import job, run, task
 from tunery.jobs.giving_way import named
+from tunery.jobs.slots import engine_slots
 from tunery.schemas.run import Waiting
 from tunery.services.context import Context
 
@@ -25,7 +25,7 @@ def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
     ).one_or_none()
     if own is None:
         return None
-    slots = _slots(ctx)
+    slots = engine_slots(ctx.conn, ctx.settings.lease_seconds)
     if not slots:
         return Waiting(
             code="no_worker",
@@ -37,12 +37,6 @@ def waiting_of(ctx: Context, run_id: str) -> Waiting | None:
     if in_the_way:
         return in_the_way
     return Waiting(code="worker_takes_it", message="Waiting for a worker.")
-
-
-def _slots(ctx: Context) -> int:
-    """How many engines the living workers run at once."""
-    alive = worker.c.seen >= now_us() - int(ctx.settings.lease_seconds * MICROSECONDS)
-    return ctx.conn.scalar(select(func.sum(worker.c.slots)).where(alive)) or 0
 
 
 def _project_limit(ctx: Context) -> Waiting | None:

@@ -23,8 +23,9 @@ from tunery.schemas.run import (
     RunLog,
     RunSpec,
     RunState,
+    SampledRow,
 )
-from tunery.services import diagnosis, estimates, runs
+from tunery.services import diagnosis, estimates, runs, samples
 
 router = APIRouter(prefix="/runs")
 
@@ -117,6 +118,12 @@ def read_run_metrics(
 ) -> list[MetricSeries]:
     """Curves by name; no name = all."""
     return runs.metrics(ctx, run, name, first_step, last_step, points)
+
+
+@router.get("/{run}/samples")
+def list_run_samples(ctx: Reading, run: str) -> list[SampledRow]:
+    """Validation rows that the model answered at each validation, by step."""
+    return samples.samples(ctx, run)
 
 
 @router.get("/{run}/diagnosis")

@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
+from tunery.cli.retention import trim
 from tunery.cli.runs_in_words import (
+    by_dataset,
     cost,
     estimated,
     findings,
@@ -16,6 +18,7 @@ from tunery.cli.runs_in_words import (
     pause_costs,
     progress,
     run_name,
+    sampled,
     waits,
 )
 
@@ -32,6 +35,9 @@ _ORIGINS = {
 @click.group(cls=Group)
 def command() -> None:
     """Start, follow and control runs on the server."""
+
+
+command.add_command(trim)
 
 
 @command.command("create")
@@ -117,6 +123,8 @@ def show(run: str) -> None:
     with Client() as client:
         found = client.runs.get(run)
         seen = client.runs.diagnose(run) if found.progress.step or found.reason else None
+        curves = client.runs.metrics(run, points=2) if found.progress.step else []
+        answered = client.runs.samples(run) if found.progress.step else []
 
     def people() -> None:
         say(f"{run_name(found)} ({found.id}): {found.state}, {progress(found)}")
@@ -143,6 +151,10 @@ def show(run: str) -> None:
             [(s.name, s.state, when(s.started), when(s.ended)) for s in found.stages],
         )
         for line in held_against(found):
+            say(line)
+        if losses := list(by_dataset(curves)):
+            table(["dataset", "training loss", "validation loss"], losses)
+        for line in sampled(answered):
             say(line)
         for line in findings(seen) if seen and seen.findings else ():
             say(line)

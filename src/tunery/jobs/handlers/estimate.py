@@ -1,6 +1,7 @@
 """Estimates what a run will need: an engine tries it for a moment, on the rows it would train on. No run is made."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,7 +32,7 @@ def work(work: Work) -> None:
     with finding_out(work) as place:
         folder = RunFolder(place)
         folder.data.mkdir()
-        attempt = _lay_out(work, folder, resolved, payload["inputs"])
+        attempt = _lay_out(work, folder, resolved, payload)
         command, environment = engine_call(work.settings)
         launcher.start([*command, str(attempt.path)], attempt, environment)
         try:
@@ -47,13 +48,17 @@ def work(work: Work) -> None:
         keep(work, result.model_dump(mode="json"))
 
 
-def _lay_out(work: Work, folder: RunFolder, resolved: ResolvedSpec, inputs: dict[str, Any]) -> AttemptFolder:
+def _lay_out(work: Work, folder: RunFolder, resolved: ResolvedSpec, payload: dict[str, Any]) -> AttemptFolder:
+    inputs, start = payload["inputs"], payload["start"]
+    if resolved.continues is not None and not Path(start).is_dir():
+        raise Problem("continue_weights_gone", state=resolved.continues.label)
     train, validation = lay_out_training(folder.data, sources_of(work.blobs, inputs, resolved), resolved)
     given = EngineInput(
         kind="estimate",
         attempt=1,
         token=work.claim.token,
         base_model=inputs["base_model"],
+        start=start,
         train=[str(train)],
         validation=None if validation is None else str(validation),
         threads=resolved.spec.resources.threads or work.settings.engine_threads,

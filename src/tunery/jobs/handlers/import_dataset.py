@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.files import is_disk_full, sha256_file
+from tunery.core.files import sha256_file
 from tunery.core.folder import fixes_of
+from tunery.core.storage import storage_problem
 from tunery.data.attach import OnImage
 from tunery.data.check import OnBad, OnRows, check_file
 from tunery.data.fixed import read_fixed
@@ -49,10 +50,10 @@ def work(work: Work) -> None:
         stays = problem.code in _AGAIN
         give_up(work, problem, keep_until=till if stays else None)
     except OSError as error:
-        if not is_disk_full(error):
+        if (problem := storage_problem(error, upload.parent)) is None:
             raise
-        stays = False
-        give_up(work, Problem("disk_full", path=str(upload.parent)))
+        stays = problem.code != "disk_full"  # a file that goes makes room
+        give_up(work, problem, keep_until=till if stays else None)
     if not stays:
         _forget(upload)
 

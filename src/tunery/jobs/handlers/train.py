@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from tunery.core.attempt import checkpoint_folders
 from tunery.core.errors import Problem
+from tunery.data.laid_out import laid_out_parts
 from tunery.db.engine import reading
 from tunery.db.tables import run
 from tunery.jobs import stages
@@ -28,6 +29,7 @@ def work(work: Work) -> None:
     with work.writing() as connection:
         stages.mark(connection, claim.run, "prepare", "running")
     train, validation = training_rows(work, row.inputs, resolved)
+    parts = laid_out_parts(train.parent)
     with work.writing() as connection:
         stages.mark(connection, claim.run, "prepare", "succeeded")
         stages.mark(connection, claim.run, "train", "running")
@@ -37,6 +39,7 @@ def work(work: Work) -> None:
             "start": started_from(work, row.id, resolved),
             "train": [str(train)],
             "validation": None if validation is None else str(validation),
+            "parts": parts,
             "resume_from": [str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
         }
 

@@ -10,7 +10,18 @@ from tunery.schemas.diagnosis import Diagnosis
 from tunery.schemas.estimate import Estimate, EstimateResult
 from tunery.schemas.project import Page
 from tunery.schemas.recipe import RecipePreview, RecipeReport
-from tunery.schemas.run import Checkpoint, MetricSeries, ResolvedSpec, Run, RunDetail, RunLog, RunSpec
+from tunery.schemas.retention import Retention
+from tunery.schemas.run import (
+    Checkpoint,
+    MetricSeries,
+    ResolvedSpec,
+    Run,
+    RunDetail,
+    RunLog,
+    RunSpec,
+    SampledRow,
+)
+from tunery.schemas.task import Task
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.finish import finish_task
 from tunery.sdk.spec import SpecLike, to_spec
@@ -28,9 +39,12 @@ _RECIPE = as_json(RecipeReport)
 _SPEC = as_json(RunSpec)
 _SERIES = as_json(list[MetricSeries])
 _CHECKPOINTS = as_json(list[Checkpoint])
+_SAMPLES = as_json(list[SampledRow])
 _LOG = as_json(RunLog)
 _ESTIMATE = as_json(Estimate)
 _DIAGNOSIS = as_json(Diagnosis)
+_RETENTION = as_json(Retention)
+_TASK = as_json(Task)
 _BODIES = as_json(list[dict[str, Any]])
 
 
@@ -122,6 +136,11 @@ def diagnose(run: str) -> Call[Diagnosis]:
     return Call("GET", f"/api/v1/runs/{segment(run)}/diagnosis", _DIAGNOSIS)
 
 
+def samples(run: str) -> Call[list[SampledRow]]:
+    """Validation rows that the model answered at each validation, by step."""
+    return Call("GET", f"/api/v1/runs/{segment(run)}/samples", _SAMPLES)
+
+
 def log(run: str, *, offset: int = 0, attempt: int | None = None) -> Call[RunLog]:
     """The engine's log from byte `offset`: of an attempt, or of the newest that printed anything."""
     query = {"offset": offset, "attempt": attempt}
@@ -178,6 +197,17 @@ def wait(
         yield Pause(poll)
 
 
+def retention() -> Call[Retention]:
+    """What is kept of finished runs, for how long, and what a trim would remove now. Nothing is removed."""
+    return Call("GET", "/api/v1/retention", _RETENTION)
+
+
+def trim(*, timeout: float | None = None, poll: float = 0.3) -> Flow[Task]:
+    """Remove now what the rules of `retention` say, and wait. The task's result has a count and bytes of each part."""
+    asked = yield from send(Call("POST", "/api/v1/retention", _TASK))
+    return (yield from finish_task(asked.id, timeout, poll))
+
+
 class Runs(Resource[S]):
     """Runs: resolve, start, watch, steer."""
 
@@ -192,6 +222,7 @@ class Runs(Resource[S]):
     events = endpoint(events)
     metrics = endpoint(metrics)
     diagnose = endpoint(diagnose)
+    samples = endpoint(samples)
     log = endpoint(log)
     checkpoints = endpoint(checkpoints)
     stop = endpoint(stop)
@@ -199,3 +230,5 @@ class Runs(Resource[S]):
     resume = endpoint(resume)
     cancel = endpoint(cancel)
     wait = flow(wait)
+    retention = endpoint(retention)
+    trim = flow(trim)

@@ -10,13 +10,13 @@ from tunery.methods.point import METHODS, writes_text
 from tunery.schemas.model import PublishRequest
 from tunery.schemas.run import RunDetail, RunState
 from tunery.schemas.settings import Origin, missing_for
-from tunery.services import continuing, diagnosis, evaluations, extensions, models, runs, tasks
+from tunery.services import continuing, diagnosis, evaluations, extensions, models, runs, samples, tasks
 from tunery.services.context import Context
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
 from tunery.web.words import model_address
 
-NAV = Nav(2, "Runs", "/runs", "run", also=("/pipelines",))
+NAV = Nav(2, "Runs", "/runs", "run", also=("/pipelines", "/retention"))
 router = room()
 _LIST = 25
 _ROWS = 8
@@ -59,7 +59,7 @@ def one(visit: Visitor, run: str, tab: Tab = "curves", offset: Annotated[int, Qu
         if tab in ("curves", "events"):
             values["happened"] = _happened(ctx, found.id)
         if tab == "curves":
-            values |= _diagnosed(ctx, found.id)
+            values |= {**_diagnosed(ctx, found.id), "samples": samples.samples(ctx, found.id)}
         if tab == "settings":
             values["methods"] = {info.name: info for info in extensions.methods()}
             values["used"] = _used(found)
@@ -80,6 +80,14 @@ def diagnose(visit: Visitor, run: str) -> Response:
     with visit.reading() as ctx:
         values = {"run": runs.get_run(ctx, run), **_diagnosed(ctx, run)}
     return visit.part("parts/run_diagnosis.html", **values)
+
+
+@router.get("/runs/{run}/samples")
+def answered(visit: Visitor, run: str) -> Response:
+    """What the model answered so far."""
+    with visit.reading() as ctx:
+        values = {"run": runs.get_run(ctx, run), "samples": samples.samples(ctx, run)}
+    return visit.part("parts/run_samples.html", **values)
 
 
 @router.post("/runs/{run}/ask/{verb}")

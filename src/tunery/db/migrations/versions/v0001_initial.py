@@ -30,7 +30,8 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False, comment="engines it runs at once"),
-        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False, comment="by the lease clock; see db.lease"),
+        sa.Column("seen_boot", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
         comment="belongs to the installation, not to a project",
     )
@@ -382,7 +383,7 @@ def upgrade() -> None:
     op.create_table(
         "metric_chunk",
         sa.Column("run_id", sa.String(length=40), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("first_step", sa.Integer(), nullable=False),
         sa.Column("project_id", sa.String(length=40), nullable=False),
@@ -458,7 +459,6 @@ def upgrade() -> None:
             comment="attempts in a row that gained no step",
         ),
         sa.Column("gained", sa.Integer(), server_default="0", nullable=False, comment="furthest step seen"),
-        sa.Column("not_before", sa.BigInteger(), nullable=True, comment="back-off after a failure"),
         sa.Column(
             "gives_way_to",
             sa.String(length=40),
@@ -485,6 +485,12 @@ def upgrade() -> None:
         sa.Column("folder", sa.Text(), nullable=False),
         sa.Column("event_offset", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "clock", sa.BigInteger(), nullable=False, comment="at `started`, of a clock that nobody sets"
+        ),
+        sa.Column(
+            "clock_boot", sa.String(length=40), nullable=False, comment="the boot that clock counts from"
+        ),
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_attempt_project_id")),

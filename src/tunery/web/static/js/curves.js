@@ -3,6 +3,7 @@
 import { _, number } from "./texts.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const COLOURS = 6;
 const FONT = "11px system-ui, sans-serif";
 
 // One curve. A step that comes again (after a restart) replaces what was there.
@@ -149,6 +150,57 @@ export class SmallChart {
   update() {
     if (!this.plot) return this.build();
     this.plot.setData([this.curve.steps, this.curve.values]);
+  }
+}
+
+// The losses of several datasets: a smoothed line for training, dots for validation, one colour each.
+export class PartsChart {
+  constructor(node) {
+    Object.assign(this, { node, parts: new Map(), weight: 0.8, shown: 0 });
+    new ResizeObserver(() => this.plot?.setSize({ width: node.clientWidth, height: node.clientHeight })).observe(node);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
+  }
+
+  // The curve of a metric such as `train_loss/rows@1`; null where it isn't one of a dataset.
+  curve(metric) {
+    const [kind, title] = [metric.slice(0, metric.indexOf("/")), metric.slice(metric.indexOf("/") + 1)];
+    if (kind !== "train_loss" && kind !== "validation_loss") return null;
+    if (!this.parts.has(title)) this.parts.set(title, { train_loss: new Curve(), validation_loss: new Curve() });
+    return this.parts.get(title)[kind];
+  }
+
+  data() {
+    return uPlot.join([...this.parts.values()].flatMap(({ train_loss: train, validation_loss: validation }) => [
+      [train.steps, smoothed(train.values, this.weight)],
+      [validation.steps, validation.values],
+    ]));
+  }
+
+  build() {
+    this.plot?.destroy();
+    this.shown = this.parts.size;
+    this.plot = new uPlot({
+      ...base(this.node, false),
+      scales: { x: { time: false } },
+      series: [{}, ...[...this.parts.keys()].flatMap((title, place) => {
+        const stroke = colour(`--chart-${(place % COLOURS) + 1}`);
+        return [
+          { stroke, width: 1.5, spanGaps: true, points: { show: false } },
+          { stroke, width: 0, spanGaps: false, points: { show: true, size: 6, fill: stroke, stroke } },
+        ];
+      })],
+      cursor: { drag: { x: false, y: false }, points: { size: 5 } },
+    }, this.data(), this.node);
+  }
+
+  update() {
+    if (!this.plot || this.shown !== this.parts.size) return this.build();
+    this.plot.setData(this.data());
+  }
+
+  // [title, colour's number, newest training loss, newest validation loss]
+  get newest() {
+    return [...this.parts].map(([title, one], place) => [title, (place % COLOURS) + 1, one.train_loss.last, one.validation_loss.last]);
   }
 }
 

@@ -1,7 +1,7 @@
 // A run's page while it is open: curves, log and events follow the server's stream.
 /* global htmx */
 import { api, connection } from "./console.js";
-import { Curve, LossChart, SmallChart, stepText } from "./curves.js";
+import { Curve, LossChart, PartsChart, SmallChart, stepText } from "./curves.js";
 import { Stream } from "./stream.js";
 import { _, element, number } from "./texts.js";
 
@@ -9,7 +9,6 @@ const page = document.getElementById("run");
 const run = page.dataset.run;
 const ended = page.dataset.ended === "yes";
 const SMALL = ["learning_rate", "grad_norm", "tokens_per_second"];
-const NAMES = ["train_loss", "validation_loss", ...SMALL];
 const MOST_POINTS = 6000;
 const $ = (id) => document.getElementById(id);
 
@@ -37,6 +36,7 @@ class Curves {
     this.zoom = this.query.has("from") ? [Number(this.query.get("from")), Number(this.query.get("to"))] : null;
     this.loss = new LossChart($("loss-chart"), { onZoom: (from, to) => this.look(from, to), onCursor: (at, data) => this.read(at, data) });
     this.small = Object.fromEntries(SMALL.map((name) => [name, new SmallChart(document.querySelector(`[data-series="${name}"]`))]));
+    this.parts = new PartsChart($("by-dataset-chart"));
     for (const event of events) this.mark(event);
     this.controls();
     this.findings();
@@ -78,14 +78,15 @@ class Curves {
   }
 
   async load() {
-    const query = new URLSearchParams(NAMES.map((name) => ["name", name]));
-    query.set("points", "1500");
+    const query = new URLSearchParams({ points: "1500" });
     if (this.zoom) { query.set("first_step", this.zoom[0]); query.set("last_step", this.zoom[1]); }
     const series = Object.fromEntries((await api(`/runs/${run}/metrics?${query}`)).map((one) => [one.name, one]));
     const curve = (name) => new Curve(series[name]?.steps, series[name]?.values);
     this.loss.train = curve("train_loss");
     this.loss.validation = curve("validation_loss");
     for (const name of SMALL) this.small[name].curve = curve(name);
+    this.parts.parts.clear();
+    for (const one of Object.values(series)) if (one.name.includes("/")) Object.assign(this.parts.curve(one.name) ?? {}, { steps: one.steps, values: one.values });
     this.show();
   }
 
@@ -97,6 +98,7 @@ class Curves {
     if (train !== undefined) this.loss.train.put(event.step, train);
     if (validation !== undefined) this.loss.validation.put(event.step, validation);
     for (const name of SMALL) if (event.values[name] !== undefined) this.small[name].curve.put(event.step, event.values[name]);
+    for (const [name, value] of Object.entries(event.values)) if (name.includes("/")) this.parts.curve(name)?.put(event.step, value);
     // After many points at full density, the thinned curve is asked for again.
     if (this.loss.train.steps.length > MOST_POINTS) { this.load(); return; }
     this.draw();
@@ -128,6 +130,9 @@ class Curves {
       if (chart.curve.steps.length) chart.update();
       $(`v-${name}`).textContent = chart.curve.steps.length ? number(chart.curve.last) : "";
     }
+    $("by-dataset").hidden = this.parts.parts.size === 0;
+    if (this.parts.parts.size) this.parts.update();
+    $("by-dataset-legend").replaceChildren(...this.parts.newest.map(([title, place, train, validation]) => element("span", {}, element("i", { class: `c${place}` }), title, " ", element("b", {}, validation === undefined ? number(train) : `${number(train)} · ${number(validation)}`))));
     this.read(null);
   }
 
@@ -197,6 +202,7 @@ class Log {
 
 const curves = page.dataset.tab === "curves" ? new Curves() : null;
 const log = page.dataset.tab === "log" ? new Log() : null;
+const refreshSamples = calm(() => htmx.trigger("#samples", "tunery:answered"), 700);
 const refreshEvents = calm(() => htmx.ajax("GET", location.href, { target: "#events", select: "#events", swap: "outerHTML" }), 1500);
 
 function onEvent(type, event) {
@@ -215,6 +221,7 @@ function onEvent(type, event) {
     return;
   }
   refreshHead();
+  if (type === "sample" && $("samples")) refreshSamples();
   if (page.dataset.tab === "events" && $("events")) refreshEvents();
 }
 

@@ -1,0 +1,159 @@
+"""The compiled work on rows of bf16 matrices (`_rowwise.c`), and its derivatives. It knows no model.
+
+Each does in one go over its rows what takes several of torch's, and keeps less for the way back. Numbers are fp32
+within and rounded once. Where the library couldn't be built, `LIBRARY` is None and callers do without.
+"""
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+PARTS = 32
+"""In how many sums the gradient of a norm's weights is taken, whatever the number of threads."""
+
+
+def _load() -> ctypes.CDLL | None:
+    path = Path(__file__).with_name("_rowwise.so")
+    if not path.is_file():
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:
+        return None  # built on another machine
+    matrix, count, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
+    for name, kinds in {
+        "norm_forward": [matrix] * 4 + [count] * 2 + [number] * 2,
+        "norm_backward": [matrix] * 6 + [count] * 3 + [number],
+        "gate_forward": [matrix] * 3 + [count],
+        "gate_backward": [matrix] * 5 + [count],
+        "rotate": [matrix] * 4 + [count] * 7 + [flag],
+        "softmax_forward": [matrix] * 2 + [count] * 4,
+        "softmax_backward": [matrix] * 2 + [count] * 2,
+        "loss_rows": [matrix] * 4 + [count] * 2 + [flag],
+    }.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = kinds, None
+    return library
+
+
+LIBRARY = _load()
+
+
+def takes(*tensors: torch.Tensor) -> bool:
+    """Whether the library works on these: bf16 in the processor's memory."""
+    return LIBRARY is not None and all(x.dtype == torch.bfloat16 and x.device.type == "cpu" for x in tensors)
+
+
+def _call(name: str, *given: torch.Tensor | float) -> None:
+    assert LIBRARY is not None
+    getattr(LIBRARY, name)(*(x.data_ptr() if isinstance(x, torch.Tensor) else x for x in given))
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight_D: torch.Tensor, eps: float, more: float) -> torch.Tensor:
+        x = x.contiguous()
+        rows, width = x.numel() // x.shape[-1], x.shape[-1]
+        y, scale_R = torch.empty_like(x), torch.empty(rows)
+        _call("norm_forward", x, weight_D, y, scale_R, rows, width, eps, more)
+        ctx.save_for_backward(x, weight_D, scale_R)
+        ctx.more = more
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, weight_D, scale_R = ctx.saved_tensors
+        grad, dx = grad.contiguous(), torch.empty_like(x)
+        width = x.shape[-1]
+        parts_PD = torch.zeros(PARTS, width)
+        _call("norm_backward", x, weight_D, grad, scale_R, dx, parts_PD, PARTS, len(scale_R), width, ctx.more)
+        return dx, parts_PD.sum(0).to(weight_D.dtype), None, None
+
+
+def norm(x: torch.Tensor, weight_D: torch.Tensor, eps: float, more: float = 0.0) -> torch.Tensor:
+    """(weight + more) * x / sqrt(mean(x^2) + eps) over the last dimension (Zhang and Sennrich 2019, eq. 4)."""
+    return _Norm.apply(x, weight_D, eps, more)  # pyright: ignore[reportReturnType]
+
+
+class _Gate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        gate, up = gate.contiguous(), up.contiguous()
+        y = torch.empty_like(gate)
+        _call("gate_forward", gate, up, y, gate.numel())
+        ctx.save_for_backward(gate, up)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        gate, up = ctx.saved_tensors
+        grad, dgate, dup = grad.contiguous(), torch.empty_like(gate), torch.empty_like(up)
+        _call("gate_backward", gate, up, grad, dgate, dup, gate.numel())
+        return dgate, dup
+
+
+def gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up (Shazeer 2020, SwiGLU)."""
+    return _Gate.apply(gate, up)  # pyright: ignore[reportReturnType]
+
+
+class _Rotated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_1HTD: torch.Tensor, cos_TD: torch.Tensor, sin_TD: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(cos_TD, sin_TD)
+        return _rotate(x_1HTD, cos_TD, sin_TD, torch.empty(x_1HTD.shape, dtype=x_1HTD.dtype), back=False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_1HTD: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        _, heads, tokens, width = grad_1HTD.shape
+        # As what comes before it lies: heads beside one another in each token's row.
+        out = grad_1HTD.new_empty(1, tokens, heads, width).transpose(1, 2)
+        cos_TD, sin_TD = ctx.saved_tensors
+        return _rotate(grad_1HTD, cos_TD, sin_TD, out, back=True), None, None
+
+
+def _rotate(
+    x_1HTD: torch.Tensor, cos_TD: torch.Tensor, sin_TD: torch.Tensor, out_1HTD: torch.Tensor, *, back: bool
+) -> torch.Tensor:
+    if x_1HTD.stride(3) != 1:
+        x_1HTD = x_1HTD.contiguous()
+    _, heads, tokens, width = x_1HTD.shape
+    strides = (*x_1HTD.stride()[1:3], *out_1HTD.stride()[1:3])
+    _call("rotate", x_1HTD, cos_TD, sin_TD, out_1HTD, heads, tokens, width, *strides, back)
+    return out_1HTD
+
+
+def rotate(x_1HTD: torch.Tensor, cos_TD: torch.Tensor, sin_TD: torch.Tensor) -> torch.Tensor:
+    """Each head's halves turned by its token's angles (Su et al. 2021, eq. 34), heads one after another."""
+    return _Rotated.apply(x_1HTD, cos_TD.contiguous(), sin_TD.contiguous())  # pyright: ignore[reportReturnType]
+
+
+def softmax(scores_CRS: torch.Tensor, rows: int, window: int | None) -> torch.Tensor:
+    """Probabilities in the place of scores: rows are queries, in turns of `rows`, the last of the S keys' tokens.
+
+    A query sees no later key, and of the others the newest `window`.
+    """
+    keys = scores_CRS.shape[-1]
+    work = torch.empty(torch.get_num_threads(), keys)
+    count = scores_CRS.numel() // keys
+    _call("softmax_forward", scores_CRS, work, count, rows, keys, window or keys)
+    return scores_CRS
+
+
+def softmax_backward(p: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    """Gradients of scores in the place of those of their probabilities."""
+    _call("softmax_backward", p, grad, p.numel() // p.shape[-1], p.shape[-1])
+    return grad
+
+
+def losses(logits_RV: torch.Tensor, targets_R: torch.Tensor, nll_R: torch.Tensor, wanted: bool) -> None:
+    """Write each row's negative log-likelihood; where `wanted`, its logits become what they err by."""
+    rows, width = logits_RV.shape
+    work = torch.empty(torch.get_num_threads(), width)
+    _call("loss_rows", logits_RV, targets_R.contiguous(), nll_R, work, rows, width, wanted)
