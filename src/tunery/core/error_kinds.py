@@ -340,6 +340,12 @@ KINDS: dict[str, Kind] = {
         "{run} isn't over, and it has the base model {base}; until then, runs of that name have no other.",
         "Wait for its end or cancel it, or choose another name for this run.",
     ),
+    "retry_impossible": Kind(
+        409,
+        "{run} can't be retried: {detail}.",
+        "Choose an earlier stage, or start a new run from its settings.",
+        cli="Choose an earlier stage, or start a new run from its settings: `tunery runs spec`.",
+    ),
     # -- going on from an earlier run
     "continue_no_model": Kind(
         409,
