@@ -309,8 +309,8 @@ KINDS: dict[str, Kind] = {
     "remote_code": Kind(422, "{name} needs custom code to run, which Tunery doesn't allow.", "{instead}"),
     "no_chat_template": Kind(
         422,
-        "The tokenizer of “{name}” has no chat template.",
-        "Add chat_template.jinja to its folder, or choose an instruction-tuned base model.",
+        "The tokenizer of “{name}” has no chat template, and names no token that would end an answer.",
+        "Add chat_template.jinja to its folder, or an eos_token to its tokenizer_config.json.",
     ),
     "chat_template_failed": Kind(
         422,
