@@ -101,6 +101,11 @@ def test_a_folder_with_every_kind_of_entry(
             assert second.content_hash == first.content_hash
         assert client.uploads.list().data == []
     assert list((served.folder / "data" / "uploads").iterdir()) == []
+    # As one dataset such an archive makes no sense, and that is said with what to do instead.
+    done = served.tunery("data", "check", tmp_path / "data.zip", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["code"] == "registry_in_archive"
+    assert "tunery data import-llamafactory data.zip" in done.stderr
     done = served.tunery("data", "import-llamafactory", made, "--only", "c4_demo", "--json")
     assert done.returncode == 0
     assert [end["version"] for end in json.loads(done.stdout)["imported"]] == [3]

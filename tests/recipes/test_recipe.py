@@ -221,6 +221,16 @@ def test_what_makes_no_sense_is_refused(desk: Path, client: Client, given: dict[
     assert said in caught.value.message
 
 
+def test_a_dataset_whose_import_failed_is_no_draft(client: Client, tmp_path: Path) -> None:
+    client.datasets.create(
+        write(tmp_path / "wrong.jsonl", [{"instruction": "?", "output": ""}]), name="wrong"
+    )
+    with pytest.raises(Problem, match="can't be used"):
+        client.datasets.wait("wrong", timeout=60)
+    with pytest.raises(Problem, match="has no rows; its state is failed"):
+        client.runs.resolve(spec([{"dataset": "wrong"}]))
+
+
 def test_the_command_shows_it_before_training(desk: Path, served: Served) -> None:
     file = as_local(RECIPES["general corpus"], desk / "dry.yaml")
     done = served.tunery("train", file, "--dry-run", "--json")

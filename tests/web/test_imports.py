@@ -57,7 +57,7 @@ def test_an_upload_goes_on_after_a_pause_a_reload_and_a_cut_line(
     (left,) = client.uploads.list().data
     assert 8_000_000 < left.offset < left.bytes
     page.reload()
-    expect(page.locator("table")).to_contain_text("slow.jsonl")
+    expect(page.get_by_role("region", name="Interrupted uploads")).to_contain_text("slow.jsonl")
     page.set_input_files("#file", path)
     expect(page.locator("#drop-help")).to_contain_text("resumes after")
     line.send("Network.emulateNetworkConditions", slow)
@@ -199,3 +199,14 @@ def test_a_registry_makes_several_datasets(window: Open, client: Client, tmp_pat
     page.get_by_role("link", name="second").click()
     expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
     assert [client.datasets.wait(name).rows for name in ("first", "second")] == [20, 10]
+
+
+def test_a_ready_made_dataset_is_imported(window: Open, client: Client) -> None:
+    page = window().open("/datasets/new")
+    offered = page.locator("#presets")
+    expect(offered.locator("tbody tr")).to_have_count(3)
+    offered.get_by_role("button", name="Import General questions").click()
+    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=60_000)
+    assert client.datasets.wait("general-questions").rows == 2000
+    page.goto(page.url.split("/datasets")[0] + "/datasets/new")
+    expect(offered.get_by_role("link", name="Open")).to_have_attribute("href", "/datasets/general-questions")

@@ -6,11 +6,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tunery.cli.output import say, table, wants_json
+from tunery.cli.output import answer, say, table, wants_json
 from tunery.schemas.check import CheckReport, FileOptions
+from tunery.schemas.dataset import DatasetVersion
 
 Bytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""
+
+SHOWN = 10
+"""So many problems are listed."""
 
 
 @contextmanager
@@ -52,6 +56,17 @@ def check_with_progress(file: Path, options: FileOptions, quarantine: Path | Non
             on_bad=None if quarantine is None else on_bad,
             progress=lambda done, _: progress(done, total),
         )
+
+
+def tell_end(version: DatasetVersion) -> None:
+    """How an import ended."""
+
+    def people() -> None:
+        if version.report is not None:
+            show_report(version.report, shown=SHOWN)
+        say(f"{version.dataset}@{version.version} is {version.state}: {version.rows:,} rows.")
+
+    answer(version, people)
 
 
 def show_report(report: CheckReport, *, shown: int) -> None:

@@ -29,6 +29,17 @@ DATA_KINDS: dict[str, Kind] = {
         "Choose the format yourself; known formats: {known}.",
         cli="Set it with `--format`; known formats: {known}.",
     ),
+    "presets_unusable": Kind(
+        409,
+        "The list of ready-made datasets {path} can't be used: {detail}.",
+        "An administrator has to correct it, or unset TUNERY_PRESET_DATA.",
+    ),
+    "registry_in_archive": Kind(
+        422,
+        "{path} contains {file}, which lists datasets in LLaMA-Factory's way.",
+        "Import it with the format “LLaMA-Factory registry”, which makes a dataset of each entry, or remove that file.",
+        cli="`tunery data import-llamafactory {path}` makes a dataset of each entry; or remove that file.",
+    ),
     "json_broken": Kind(
         422,
         "{path} is cut off or isn't valid JSON at line {line}, byte {offset}: {detail}.",

@@ -256,8 +256,8 @@ KINDS: dict[str, Kind] = {
     ),
     "version_has_no_rows": Kind(
         409,
-        "Version {version} of “{dataset}” has no rows: it is {state}.",
-        "Wait for its import to succeed, or choose another version.",
+        "Version {version} of “{dataset}” has no rows; its state is {state}.",
+        "If its import is still running, wait for it to succeed; otherwise choose another version.",
     ),
     "not_computed": Kind(
         409,
@@ -339,6 +339,12 @@ KINDS: dict[str, Kind] = {
         409,
         "{run} isn't over, and it has the base model {base}; until then, runs of that name have no other.",
         "Wait for its end or cancel it, or choose another name for this run.",
+    ),
+    "retry_impossible": Kind(
+        409,
+        "{run} can't be retried: {detail}.",
+        "Choose an earlier stage, or start a new run from its settings.",
+        cli="Choose an earlier stage, or start a new run from its settings: `tunery runs spec`.",
     ),
     # -- going on from an earlier run
     "continue_no_model": Kind(

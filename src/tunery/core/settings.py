@@ -69,6 +69,11 @@ class ServerSettings(BaseSettings):
         description="The dataset mixed into runs that ask for a general corpus: its name in the run's project, "
         "or its id; perhaps with @VERSION. Empty = the small one that ships with Tunery.",
     )
+    preset_data: str = Field(
+        default="",
+        description="A folder of ready-made datasets that every project is offered: presets.yaml with the files it "
+        "lists. Empty = only those that ship with Tunery.",
+    )
     currency: str = Field(default="", max_length=8, description="What prices are in, as in EUR.")
     price_per_hour: Decimal | None = Field(
         default=None,

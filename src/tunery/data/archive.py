@@ -4,6 +4,7 @@ Whatever could fool a reader (two members of one name, links, sizes that lie, an
 whole archive refused, before any row of it is read where the directory already shows it.
 """
 
+import posixpath
 import re
 import stat
 import struct
@@ -28,6 +29,8 @@ _ENDINGS = (".json", ".jsonl", ".ndjson", ".txt", ".csv", ".tsv")
 _DRIVE = re.compile("[A-Za-z]:")
 _LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _OFFICE = "[content_types].xml"
+REGISTRY = "dataset_info.json"
+"""LLaMA-Factory's list of datasets. Where it lies, the files aren't rows of one dataset."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def members(
 ) -> Iterator[Member]:
     """The members that hold rows, in the order of the archive's directory. `on_images` gets the pictures before.
 
-    Raises Problem `file_unreadable`.
+    Raises Problem `file_unreadable` or `registry_in_archive`.
     """
     size = _check_directory(file, name)
     with ZipFile(file) as archive:
@@ -112,6 +115,8 @@ def _check(entries: list[ZipInfo], name: str, size: int) -> None:
         raise _refused(name, f"it holds more than {MAX_MEMBERS:,} files; put the rows into fewer")
     if not entries:
         raise _refused(name, "it is an empty archive")
+    if any(posixpath.basename(info.filename) == REGISTRY for info in entries):
+        raise Problem("registry_in_archive", where=Where(file=name), path=name, file=REGISTRY)
     seen: dict[str, str] = {}
     for info in entries:
         label = label_of(info.filename)

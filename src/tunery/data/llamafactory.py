@@ -12,10 +12,11 @@ from typing import Any
 import orjson
 
 from tunery.core.errors import Problem, Where
+from tunery.data.archive import REGISTRY
 from tunery.schemas.check import FileOptions, TurnName
 from tunery.schemas.dataset import Skipped
 
-FILE = "dataset_info.json"
+FILE = REGISTRY
 _HUBS = {"hf_hub_url": "Hugging Face", "ms_hub_url": "ModelScope", "om_hub_url": "Modelers"}
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
 _SHARED = {"system": "system", "tools": "tools"}

@@ -122,7 +122,7 @@ def _end_imports(ctx: Context, id: str) -> None:
 
 
 def version_row(ctx: Context, name: str, version: int | None = None, *, published: bool = False) -> Row[Any]:
-    """The table's row of a version; none = the newest (published) one. Raises Problem `not_found`."""
+    """The table's row of a version; none = the newest (published) one. Raises Problem `not_found` …"""
     found = _need(ctx, name)
     query = select(dataset_version).where(dataset_version.c.dataset_id == found.id)
     if version is not None:
@@ -141,8 +141,10 @@ def version_row(ctx: Context, name: str, version: int | None = None, *, publishe
         raise Problem("not_found", noun="version of", name=f"{name}@{version}", list=_LIST)
     if published and row.state == "deleted":
         raise _deleted(found.name, row)
-    if published and row.state != "published":
+    if published and row.state == "draft":
         raise Problem("version_not_published", version=row.version, dataset=found.name)
+    if published and row.state != "published":
+        raise _without_rows(found.name, row)
     return row
 
 
@@ -152,12 +154,16 @@ def version_with_rows(ctx: Context, name: str, version: int | None = None) -> Ro
     if row.state == "deleted":
         raise _deleted(name, row)
     if row.manifest is None:
-        raise Problem("version_has_no_rows", version=row.version, dataset=name, state=row.state)
+        raise _without_rows(name, row)
     return row
 
 
 def _deleted(name: str, row: Row[Any]) -> Problem:
     return Problem("version_deleted", version=row.version, dataset=name, hash=row.content_hash)
+
+
+def _without_rows(name: str, row: Row[Any]) -> Problem:
+    return Problem("version_has_no_rows", version=row.version, dataset=name, state=row.state)
 
 
 def find_dataset(ctx: Context, name: str) -> Row[Any] | None:

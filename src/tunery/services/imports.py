@@ -64,7 +64,7 @@ def queue_import(
     filename: str,
     options: ImportOptions,
     sha256: str | None,
-    place: Callable[[Path], None],
+    place: Callable[[Path], object],
 ) -> Dataset:
     """Queue the import of the file that `place` puts where it is told. Raises Problem `unknown_extension`."""
     id, version = new_version(ctx, name, options, filename)

@@ -9,14 +9,13 @@ import click
 from tunery.cli.cleaning import CLEANING
 from tunery.cli.data_insight import INSIGHT
 from tunery.cli.output import Group, answer, note, say, show_problem, size, table, wants_json, when
+from tunery.cli.preset_data import PRESETS
 from tunery.cli.rows_in_words import show_row
 
 if TYPE_CHECKING:
     from tunery.schemas.check import FileOptions
-    from tunery.schemas.dataset import DatasetVersion
 
 API_VERSION = 1
-_SHOWN = 10
 
 
 class _Pairs(click.ParamType):
@@ -100,7 +99,7 @@ def check(
 
     Exit code: 0 every row can be used, 1 some can't, 2 the file can't be read as rows.
     """
-    from tunery.cli.reports import check_with_progress, show_report
+    from tunery.cli.reports import SHOWN, check_with_progress, show_report
     from tunery.core.errors import Problem
 
     context = click.get_current_context()
@@ -109,7 +108,7 @@ def check(
     except Problem as problem:
         show_problem(problem, as_json=wants_json())
         context.exit(2)
-    answer(report, lambda: show_report(report, shown=_SHOWN))
+    answer(report, lambda: show_report(report, shown=SHOWN))
     context.exit(1 if report.rows_rejected else 0)
 
 
@@ -140,7 +139,7 @@ def import_(
 
     Interrupted, it goes on where it was when you call it again.
     """
-    from tunery.cli.reports import byte_progress
+    from tunery.cli.reports import byte_progress, tell_end
     from tunery.sdk.client import Client
 
     said = _said(format, columns, turns, only_named, salvage)
@@ -157,7 +156,7 @@ def import_(
                 checksum=checksum,
                 progress=progress,
             )
-        _tell_end(client.datasets.wait(made.name))
+        tell_end(client.datasets.wait(made.name))
 
 
 @command.command("import-llamafactory")
@@ -182,11 +181,12 @@ def import_llamafactory(folder: Path, only: tuple[str, ...], accept_bad_rows: bo
 @click.option("--version", "number", type=click.IntRange(1), help="The version; the newest by default.")
 def accept(name: str, number: int | None) -> None:
     """Import again without the rejected rows, from the file already uploaded."""
+    from tunery.cli.reports import tell_end
     from tunery.sdk.client import Client
 
     with Client() as client:
         client.datasets.accept(name, number)
-        _tell_end(client.datasets.wait(name))
+        tell_end(client.datasets.wait(name))
 
 
 @command.command("fix")
@@ -196,11 +196,12 @@ def accept(name: str, number: int | None) -> None:
 @click.option("--accept-bad-rows", is_flag=True, help="Leave out the rows that are still bad.")
 def fix(name: str, file: Path, number: int | None, accept_bad_rows: bool) -> None:
     """Import again with FILE, a quarantine file in which you fixed rows."""
+    from tunery.cli.reports import tell_end
     from tunery.sdk.client import Client
 
     with Client() as client:
         client.datasets.fix(name, file, number, accept_bad_rows=accept_bad_rows or None)
-        _tell_end(client.datasets.wait(name))
+        tell_end(client.datasets.wait(name))
 
 
 @command.command("reimport")
@@ -219,6 +220,7 @@ def reimport(
     accept_bad_rows: bool,
 ) -> None:
     """Read the file of an import again, as another format or with other columns. What isn't named stays as it was."""
+    from tunery.cli.reports import tell_end
     from tunery.sdk.client import Client
 
     said = _said(format, columns, turns, only_named, salvage)
@@ -233,7 +235,7 @@ def reimport(
             salvage=said.salvage or None,
             accept_bad_rows=accept_bad_rows or None,
         )
-        _tell_end(client.datasets.wait(name))
+        tell_end(client.datasets.wait(name))
 
 
 @command.command("quarantine")
@@ -271,17 +273,6 @@ def image(name: str, digest: str, number: int | None, out: Path) -> None:
         content = client.datasets.image(name, shown, digest)
     out.write_bytes(content)
     answer({"path": str(out), "bytes": len(content)}, lambda: say(f"{size(len(content))} in {out}"))
-
-
-def _tell_end(version: "DatasetVersion") -> None:
-    from tunery.cli.reports import show_report
-
-    def people() -> None:
-        if version.report is not None:
-            show_report(version.report, shown=_SHOWN)
-        say(f"{version.dataset}@{version.version} is {version.state}: {version.rows:,} rows.")
-
-    answer(version, people)
 
 
 @command.command("list")
@@ -344,5 +335,5 @@ def show(name: str, number: int | None, count: int, offset: int) -> None:
     answer({"versions": versions, "rows": page}, people)
 
 
-for each in (*INSIGHT, *CLEANING):
+for each in (*PRESETS, *INSIGHT, *CLEANING):
     command.add_command(each)

@@ -42,6 +42,7 @@ from tunery.sdk.call import (
     send,
 )
 from tunery.sdk.routes import dataset_insight as insight
+from tunery.sdk.routes import preset_data
 from tunery.sdk.routes.server import formats
 from tunery.sdk.routes.uploads import PASSING, PATIENCE, WAIT, import_upload, send_file
 from tunery.sdk.routes.uploads import import_registry as import_registry_upload
@@ -326,6 +327,8 @@ class Datasets(Resource[S]):
 
     create = flow(create)
     import_registry = flow(import_registry)
+    presets = endpoint(preset_data.presets)
+    import_preset = endpoint(preset_data.import_preset)
     import_again = flow(import_again)
     accept = flow(accept)
     keep_fixes = endpoint(keep_fixes)

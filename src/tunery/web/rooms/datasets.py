@@ -16,6 +16,7 @@ from tunery.web.page import Visitor, room
 from tunery.web.rooms.dataset_findings import comparison_values, statistics_values
 from tunery.web.rooms.dataset_rows import PAGE, Asked, rows_values, seen_values
 from tunery.web.rooms.imports import report_values
+from tunery.web.rooms.preset_data import preset_values
 
 NAV = Nav(1, "Datasets", "/datasets", "data", also=("/connections",))
 router = room()
@@ -45,6 +46,7 @@ def new(visit: Visitor, name: str = "") -> Response:
     with visit.reading() as ctx:
         waiting = uploads.list_uploads(ctx, server.writers, fingerprint=None).data
         before = datasets.find_dataset(ctx, name) and datasets.get_version(ctx, name).options
+        ready_made = preset_values(ctx)
     return visit.page(
         "dataset_new.html",
         formats=extensions.formats(),
@@ -52,6 +54,7 @@ def new(visit: Visitor, name: str = "") -> Response:
         name=name,
         waiting=waiting,
         before=before,
+        **ready_made,
     )
 
 

@@ -121,7 +121,7 @@ async function registry(id) {
     ...made.notes.map((one) => element("li", {}, `${one.name}: ${one.reason}.`)),
   ];
   problem.replaceChildren(element("div", { class: `note ${made.skipped.length ? "warn" : "good"}`, role: "status" }, element("div", { class: "stack-2" },
-    element("p", {}, element("strong", {}, _("%(n)s datasets are being imported.", { n: made.datasets.length }))), element("ul", { class: "stack-2" }, ...lines))));
+    element("p", {}, element("strong", {}, made.datasets.length === 1 ? _("1 dataset is being imported.") : _("%(n)s datasets are being imported.", { n: made.datasets.length }))), element("ul", { class: "stack-2" }, ...lines))));
   problem.hidden = false;
   area.hidden = true;
   submit.hidden = false;
