@@ -100,7 +100,7 @@ class Race:
             "learning_rate": 1e-4,
             "seed": 0,
             **({"lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.0} if kind == "lora" else {}),
-            **({"eval_steps": ROWS // 4} if kind != "dpo" else {}),
+            **({"eval_steps": ROWS // 4, "eval_samples": 0} if kind != "dpo" else {}),
         }
         spec = {
             "base_model": str(self.model),

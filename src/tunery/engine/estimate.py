@@ -5,6 +5,7 @@ What it learns on the way is thrown away. It says what the whole training will c
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -28,6 +29,8 @@ from tunery.schemas.settings import TrainingSettings
 _ROUNDS = 3
 _SHARES = (0.1, 0.35, 0.65, 0.9)
 """Places among the batches, by length, that are tried beside the longest."""
+_ASKED = 6
+"""Batches that the untrained model is asked."""
 _ENOUGH_SECONDS = 60.0
 
 
@@ -59,17 +62,21 @@ class Trial:
         self._policy.optimizer.step(self._settings.learning_rate, self._weight, norm)
         return time.monotonic() - began
 
-    def reference(self, raw: TokenStore, group: Group) -> float:
-        """Seconds a token that the untrained model takes; 0 where it isn't asked."""
+    def reference(self, raw: TokenStore) -> float:
+        """Seconds a token that the untrained model takes; 0 where it isn't asked.
+
+        Batches of several shapes are asked, as each leaves memory behind that the next can't use.
+        """
         if not self._judged:
             return 0.0
-        batch = collate(raw, group)
-        self._policy.reference(batch)  # the first one waits for the untrained model to be loaded
+        batches = [collate(raw, group) for group in islice(asked_together(raw), _ASKED)]
+        self._policy.reference(batches[0])  # which waits for the untrained model to be loaded
         began = time.monotonic()
-        self._policy.reference(batch)
+        for batch in batches:
+            self._policy.reference(batch)
         if "mismatched" not in self._method.NEEDS:
             self._policy.forget_reference()
-        return (time.monotonic() - began) / batch.tokens_T.numel()
+        return (time.monotonic() - began) / sum(batch.tokens_T.numel() for batch in batches)
 
     def validation(self, store: TokenStore, group: Group) -> float:
         """Seconds a token of measuring only."""
@@ -109,8 +116,7 @@ def estimate(
     trial = Trial(store, method, settings, policy)
     chosen = _chosen(batches, sizes)
     # As in a training: the reference first, when the optimizer's memory isn't touched yet.
-    most = max(asked_together(store), key=lambda group: store.lengths[group].sum())
-    other = set_up + int(store.lengths.sum()) * trial.reference(store, most)
+    other = set_up + int(store.lengths.sum()) * trial.reference(store)
     held = memory_mb() + policy.unused_bytes / 2**20
     first, probes, optimizing = _measure(trial, chosen, events, control)
     if control.wanted() != "run":

@@ -1,6 +1,6 @@
 """A few validation rows that the model in training answers at each validation, so that people see what it learns.
 
-Answers are greedy, short, and given up when their time is over. Nothing of it touches the training: weights, random
+Answers are greedy, short, and end where their time is over. Nothing of it touches the training: weights, random
 numbers and the layout of attention are as before.
 """
 
@@ -69,15 +69,12 @@ class Samples:
                 leave=lambda: leave() or time.monotonic() > end,
             )
             for index, tokens in found:
+                if leave():
+                    return
                 answers[index] = tokens
-                if leave() or time.monotonic() > end:
-                    break
-        if leave():
-            return
         for index, asked in enumerate(self._asked):
-            if index in answers:
-                answer = self._renderer.decode(answers[index]).strip()
-                events.write("sample", prompt=asked.prompt, answer=answer, expected=asked.expected)
+            answer = self._renderer.decode(answers[index]).strip()
+            events.write("sample", prompt=asked.prompt, answer=answer, expected=asked.expected)
 
 
 def _choose(rows: Sequence[Row], count: int, renderer: ChatRenderer, longest: int) -> Iterator[Asked]:
