@@ -2,7 +2,8 @@
 
     python -m bench.queue [--runs 100000] [--points 10000000] [--database URL]
 
-Measures with ten finished runs, adds the others, and measures again; what counts is that the figures stay. Without
+Measures with ten finished runs, adds the others, and measures again; what counts is that the figures stay. Milliseconds
+are medians, by the clock and of the processor (which says something where other work shares the machine). Without
 `--database` it is SQLite in a temporary folder. Writes bench/results/queue.json.
 """
 
@@ -156,29 +157,33 @@ class _History:
 def _figures(
     engine: Engine, project: str, context: Callable[[Any], Context], history: _History
 ) -> dict[str, float]:
-    def look(what: Callable[[Context], object]) -> float:
-        times = []
-        for _ in range(_LOOKS):
-            start = time.perf_counter()
-            with reading(engine) as connection:
-                what(context(connection))
-            times.append(time.perf_counter() - start)
-        return median(times) * 1000
-
-    middle = history.runs[len(history.runs) // 2]
-    return {
+    found = {
         "tasks_per_second": _tasks_per_second(engine, project, durable=False),
         "durable_tasks_per_second": _tasks_per_second(engine, project, durable=True),
-        "list_ms": look(lambda ctx: runs.list_runs(ctx, limit=50)),
-        "list_after_ms": look(lambda ctx: runs.list_runs(ctx, limit=50, after=middle)),
-        "filter_ms": look(lambda ctx: runs.list_runs(ctx, state="failed", limit=50)),
-        "filter_none_ms": look(lambda ctx: runs.list_runs(ctx, state="paused", limit=50)),
-        "open_ms": look(lambda ctx: runs.get_run(ctx, middle)),
-        "curve_ms": look(lambda ctx: runs.metrics(ctx, history.with_curve, ["train_loss"], points=1000)),
-        "curve_range_ms": look(
-            lambda ctx: runs.metrics(ctx, history.with_curve, ["train_loss"], 40, 90, points=1000)
-        ),
     }
+    middle = history.runs[len(history.runs) // 2]
+    looks: dict[str, Callable[[Context], object]] = {
+        "list": lambda ctx: runs.list_runs(ctx, limit=50),
+        "list_after": lambda ctx: runs.list_runs(ctx, limit=50, after=middle),
+        "filter": lambda ctx: runs.list_runs(ctx, state="failed", limit=50),
+        "filter_none": lambda ctx: runs.list_runs(ctx, state="paused", limit=50),
+        "filter_name": lambda ctx: runs.list_runs(ctx, name="bench", limit=50),
+        "filter_no_name": lambda ctx: runs.list_runs(ctx, name="rare", limit=50),
+        "open": lambda ctx: runs.get_run(ctx, middle),
+        "events": lambda ctx: runs.events(ctx, middle, metrics=False),
+        "curve": lambda ctx: runs.metrics(ctx, history.with_curve, ["train_loss"], points=1000),
+        "curve_range": lambda ctx: runs.metrics(ctx, history.with_curve, ["train_loss"], 40, 90, points=1000),
+    }
+    for name, what in looks.items():
+        walls, works = [], []
+        for _ in range(_LOOKS):
+            wall, work = time.perf_counter(), time.thread_time()
+            with reading(engine) as connection:
+                what(context(connection))
+            works.append(time.thread_time() - work)
+            walls.append(time.perf_counter() - wall)
+        found[f"{name}_ms"], found[f"{name}_processor_ms"] = median(walls) * 1000, median(works) * 1000
+    return found
 
 
 def _tasks_per_second(engine: Engine, project: str, *, durable: bool) -> float:

@@ -74,6 +74,17 @@ def test_steps_and_json(desk: Path) -> None:
     assert "step 4" not in done.stderr
 
 
+def test_taking_turns_is_said_to_have_no_effect(desk: Path) -> None:
+    turns = yaml.safe_load((desk / "run.yaml").read_text()) | {
+        "resources": {"idle_time": True, "priority": 5}
+    }
+    (desk / "turns.yaml").write_text(yaml.safe_dump(turns))
+    done = tunery(desk, "train", "turns.yaml", "--steps", "2")
+    assert done.returncode == 0, done.stderr
+    assert "has no effect: resources.idle_time, resources.priority." in done.stderr
+    assert "no effect" not in tunery(desk, "train", "run.yaml", "--steps", "2", "--out", "calm").stderr
+
+
 def test_paths_count_from_the_file(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     done = tunery(elsewhere, "train", desk / "run.yaml", "--out", "out")

@@ -11,6 +11,7 @@ from tests.engine.conftest import Engines, damage, events, losses
 from tests.engine.test_resume import checkpoints
 from tests.toys import attempt, evaluation, toy_conversations, toy_model
 from tunery.core.files import read_json
+from tunery.data.render import ChatRenderer
 from tunery.data.rows import Conversation, Message
 from tunery.engine.policy import Policy
 from tunery.methods.sft import Settings
@@ -118,3 +119,24 @@ def test_a_damaged_model_is_named(engines: Engines, tmp_path: Path) -> None:
     result = engines.run(attempt(tmp_path / "run", base))
     assert result["error"]["code"] == "model_folder_incomplete"
     assert "cut off" in result["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["sft", "pretrain"])
+def test_a_base_without_chat_template_gives_a_model_with_the_one_it_was_taught_in(
+    engines: Engines, tmp_path: Path, method: str
+) -> None:
+    base = toy_model(tmp_path / "base")
+    (base / "chat_template.jinja").unlink()
+    folder = attempt(tmp_path / "run", base, method=method, max_steps=2, checkpoint_steps=1, batch_size=4)
+    assert engines.run(folder)["status"] == "succeeded"
+    for kept in (folder.output, *checkpoints(folder)):
+        assert (kept / "chat_template.jinja").exists() == (method == "sft")
+    if method == "pretrain":
+        return
+    messages = [Message.of("user", "What is the red house?")]
+    told = ChatRenderer.open(base).prompt(messages)
+    assert ChatRenderer.open(folder.output).prompt(messages) == told
+    theirs = AutoTokenizer.from_pretrained(folder.output).apply_chat_template(
+        [{"role": "user", "content": "What is the red house?"}], add_generation_prompt=True, return_dict=False
+    )
+    assert theirs == told

@@ -42,6 +42,12 @@ def norm(x: Tensor, weight: Tensor) -> Tensor:
 OPERATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], list[Tensor], int]] = {
     "norm": (lambda x, w: rowwise.norm(x, w, 1e-6, 1.0), norm, [drawn(3, 50, 100), drawn(100)], 2),
     "gate": (rowwise.gate, lambda g, u: functional.silu(g) * u, [drawn(97, 131), drawn(97, 131) * 3], 2),
+    "product": (
+        rowwise.gated_product,
+        lambda g, u, w: (functional.silu(g) * u) @ w.mT,
+        [drawn(1, 64, 48), drawn(1, 64, 48), drawn(32, 48)],
+        3,
+    ),
     "rotation": (
         lambda x, cos, sin: rowwise.rotate(x.transpose(1, 2), cos, sin),
         lambda x, cos, sin: rotated(x.transpose(1, 2), cos, sin),

@@ -98,8 +98,9 @@ def test_text_and_no_tokenizer(tmp_path: Path) -> None:
     assert (found.tokens, found.learnt_tokens, lengths) == (None, None, [])
 
 
-def test_a_model_without_template_is_refused(tmp_path: Path) -> None:
+def test_a_model_without_template_and_end_is_refused(tmp_path: Path) -> None:
     toy_tokenizer(tmp_path / "model", chat_template=False)
+    (tmp_path / "model" / "tokenizer_config.json").unlink()
     renderer = ChatRenderer.open(tmp_path / "model")
     version = keep(blobs_in(tmp_path), [talk("user: a", "assistant: b")])
     with pytest.raises(Problem) as refused:

@@ -77,6 +77,7 @@ class House:
             "TUNERY_HEARTBEAT_SECONDS": str(self.settings.heartbeat_seconds),
             "TUNERY_LEASE_SECONDS": str(self.settings.lease_seconds),
             "TUNERY_DATABASE_URL": self.settings.database_url,
+            "TUNERY_ENGINE_SLOTS": str(self.settings.engine_slots),
             "TUNERY_STANDBY_ENGINES": str(self.settings.standby_engines),
         }
         with (self.folder / "worker.log").open("ab") as log:

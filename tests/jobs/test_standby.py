@@ -41,7 +41,12 @@ def waiting(house: House, but: ProcessIdentity | None = None) -> ProcessIdentity
 
 @pytest.fixture
 def working(house: House) -> House:
-    house.settings = house.settings.model_copy(update={"standby_engines": 1})
+    return begin(house)
+
+
+def begin(house: House, **settings: int) -> House:
+    """A worker that keeps an engine waiting, and has done its import."""
+    house.settings = house.settings.model_copy(update={"standby_engines": 1, **settings})
     house.start_worker()
 
     def imported() -> bool:
@@ -63,6 +68,20 @@ def test_a_run_gets_it_and_another_takes_its_place(working: House, model: Path) 
     assert working.workers[0].wait(timeout=20) == 0
     assert not second.alive()
     assert report(working) is None
+
+
+def test_beside_an_engine_that_works_one_waits_for_the_next_slot(house: House, model: Path) -> None:
+    begin(house, engine_slots=2)
+    first = waiting(house)
+    long = house.submit(model, 100_000)
+    house.wait_for_step(long, 1)
+    assert house.engine_process(long, 1) == first
+    second = waiting(house, but=first)
+    short = house.submit(model, 10)
+    assert house.wait_for_state(short, "succeeded", "failed").state == "succeeded"
+    assert house.engine_process(short, 1) == second
+    house.ask(long, "cancel")
+    house.wait_for_state(long, "cancelled")
 
 
 def test_killed_while_it_waits(working: House, model: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.toys import toy_model
 from tunery.core.errors import Problem
 from tunery.models.catalog import entries
-from tunery.models.folder import inspect_folder, sequence_limit
+from tunery.models.folder import can_chat, inspect_folder, load_family, sequence_limit, template_note
 
 
 @pytest.fixture
@@ -34,6 +34,20 @@ def test_it_tells_what_the_model_is(folder: Path) -> None:
     assert (found.architecture, found.family, found.dtype) == ("LlamaForCausalLM", "llama", "float32")
     assert found.parameters == AutoModelForCausalLM.from_pretrained(folder).num_parameters()
     assert (found.context, found.limit, found.has_chat_template) == (256, 256, True)
+
+
+def test_it_tells_in_which_form_conversations_will_be_written(folder: Path) -> None:
+    found = inspect_folder(folder)
+    family = load_family(found)
+    assert template_note(found, family) is None
+    (folder / "chat_template.jinja").unlink()
+    bare = inspect_folder(folder)
+    assert can_chat(bare, family)
+    assert "a plain one (Human: … Assistant: …)" in str(template_note(bare, family))
+    (folder / "tokenizer_config.json").unlink()
+    endless = inspect_folder(folder)
+    assert not can_chat(endless, family)
+    assert template_note(endless, family) is None
 
 
 def test_the_content_hash_follows_the_content(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.served import server
+from tests.served import Served, server
 from tests.web.conftest import Open, add_rows, start_again, start_run
 from tunery.sdk.client import Client
 
@@ -118,6 +118,27 @@ def test_pause_and_resume_and_cancel(window: Open, client: Client, colours: str)
     expect(page.locator("#ask-cancel")).to_contain_text("there will be no model")
     page.locator("#ask-cancel").get_by_role("button", name="Cancel and discard").click()
     expect(page.locator("#run-head .badge").first).to_have_text("Cancelled", timeout=30_000)
+
+
+def test_a_run_that_is_over_is_retried_from_a_stage(
+    window: Open, client: Client, served: Served, colours: str, tmp_path: Path
+) -> None:
+    run = start_run(client, colours, "again", 12)
+    client.runs.wait(run)
+    page = window().open(f"/runs/{run}")
+    page.click("#do-retry")
+    page.get_by_label("Begin with").select_option("train")
+    page.screenshot(path=tmp_path / "retry.png")
+    page.get_by_role("button", name="Start the retry").click()
+    expect(page.locator("#retry-of a")).to_have_text("again #1")
+    made = client.runs.list(name="again").data[0]
+    assert page.url.endswith(made.id)
+    client.runs.wait(made.id)
+    refused = served.tunery("runs", "retry", "again #1")
+    assert "name the one to begin with" in refused.stderr
+    done = served.tunery("runs", "retry", "again #1", "--from", "train")
+    assert done.stdout.startswith("again #3 is queued"), done
+    client.runs.wait("again #3")
 
 
 def test_a_problem_of_an_action_is_said(window: Open, client: Client, colours: str) -> None:

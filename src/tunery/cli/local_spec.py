@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tunery.core.errors import Problem, Where
-from tunery.schemas.run import DataRef, RunSpec
+from tunery.schemas.run import DataRef, ResourceSpec, RunSpec
 from tunery.sdk.spec import parse_spec, read_yaml
 from tunery.starter.place import MODEL_FOLDER, MODEL_NAME
 
@@ -25,6 +25,16 @@ def read_local_spec(file: Path) -> RunSpec:
     spec = parse_spec(fields, file=str(file))
     _refuse_server_only(spec)
     return spec.model_copy(update={"base_model": str(_model_folder(spec.base_model, base))})
+
+
+def without_effect(spec: RunSpec) -> list[str]:
+    """What the spec says of taking turns, which nobody does without a server."""
+    usual = ResourceSpec()
+    return [
+        f"resources.{name}"
+        for name in ("idle_time", "priority")
+        if getattr(spec.resources, name) != getattr(usual, name)
+    ]
 
 
 def all_refs(spec: RunSpec) -> list[DataRef]:

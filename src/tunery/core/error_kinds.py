@@ -309,8 +309,8 @@ KINDS: dict[str, Kind] = {
     "remote_code": Kind(422, "{name} needs custom code to run, which Tunery doesn't allow.", "{instead}"),
     "no_chat_template": Kind(
         422,
-        "The tokenizer of “{name}” has no chat template.",
-        "Add chat_template.jinja to its folder, or choose an instruction-tuned base model.",
+        "The tokenizer of “{name}” has no chat template, and names no token that would end an answer.",
+        "Add chat_template.jinja to its folder, or an eos_token to its tokenizer_config.json.",
     ),
     "chat_template_failed": Kind(
         422,
@@ -339,6 +339,12 @@ KINDS: dict[str, Kind] = {
         409,
         "{run} isn't over, and it has the base model {base}; until then, runs of that name have no other.",
         "Wait for its end or cancel it, or choose another name for this run.",
+    ),
+    "retry_impossible": Kind(
+        409,
+        "{run} can't be retried: {detail}.",
+        "Choose an earlier stage, or start a new run from its settings.",
+        cli="Choose an earlier stage, or start a new run from its settings: `tunery runs spec`.",
     ),
     # -- going on from an earlier run
     "continue_no_model": Kind(

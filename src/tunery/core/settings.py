@@ -140,7 +140,7 @@ class ServerSettings(BaseSettings):
     standby_engines: int = Field(
         default=1,
         ge=0,
-        description="How many engines wait with everything imported while nothing trains, so that a run begins some "
+        description="How many engines wait with everything imported while a slot is free, so that a run begins some "
         "seconds earlier; each holds about 400 MB. 0 = none. Where less than 2 GiB are free none is started.",
     )
     token_cache_bytes: int = Field(

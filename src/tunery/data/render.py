@@ -22,7 +22,7 @@ from tunery.core.errors import Problem
 from tunery.data.example import Example
 from tunery.data.rows import Conversation, Message, TextPart
 from tunery.data.streaming import StreamDecoder
-from tunery.data.template import ChatTemplate, TemplateFailure
+from tunery.data.template import PLAIN, ChatTemplate, TemplateFailure
 from tunery.data.vocabulary import Speller, Vocabulary, read_tokenizer_files
 
 _PLACEHOLDER = "TuneryAnswerStandsHere"
@@ -49,8 +49,9 @@ class _Rendered:
 class ChatRenderer:
     """Renders for one model. `source` is its folder, or the files of it that `read_tokenizer_files` names.
 
-    `family_template` is used only where the model brings no chat template. `now` is what a template is told of the
-    date, so that a resumed training renders what it rendered before; None = the present moment.
+    `family_template` is used only where the model brings no chat template, and a plain one where neither does. `now`
+    is what a template is told of the date, so that a resumed training renders what it rendered before; None = the
+    present moment.
     """
 
     def __init__(
@@ -65,7 +66,11 @@ class ChatRenderer:
         files = read_tokenizer_files(source) if isinstance(source, Path) else source
         self._vocabulary = Vocabulary(files, self.name)
         self._now = now
-        source_text = _template_of(files, self._vocabulary.config) or family_template
+        plain = PLAIN if self._vocabulary.eos_id is not None else None
+        own = _template_of(files, self._vocabulary.config)
+        source_text = own or family_template or plain
+        self.brought_template = None if own else source_text
+        """The template in use, where it isn't the model's own: whoever keeps what was trained keeps it too."""
         self._template: ChatTemplate | None = None
         controls = [token.content for token in self._vocabulary.added.values() if token.special]
         controls += self._vocabulary.named.values()

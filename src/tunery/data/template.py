@@ -33,6 +33,15 @@ LARGEST_NUMBER = 1_000_000
 """As an argument: no honest template indents or counts further."""
 LONGEST_SOURCE = 1 << 20
 
+PLAIN = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}{{ message['content'] + eos_token + '\n' }}"
+    "{% elif message['role'] == 'system' %}{{ 'System: ' + message['content'] + eos_token + '\n' }}"
+    "{% else %}{{ 'Human: ' + message['content'] + eos_token + '\nAssistant:' }}{% endif %}"
+    "{% endfor %}"
+)
+"""For models that bring none and whose tokenizer names an end: the form that LLaMA-Factory calls `default`."""
+
 _WIDTH = re.compile(r"\d{6}|\*|\{[^{}]*:[^{}]*\{")
 """In a format string: a width that would fill memory, or one taken from elsewhere."""
 

@@ -203,13 +203,16 @@ run = Table(
     Column("model_version_id", String(40)),
     Column("evaluation_id", String(40)),
     Column("continues_id", String(40), comment="the run whose model it began with"),
+    Column("retries_id", String(40), comment="the run that it is a retry of"),
     Column("started", BigInteger),
     Column("ended", BigInteger),
     _created(),
     UniqueConstraint("job_id", "number"),
-    Index("ix_run_listing", "project_id", "created"),
-    Index("ix_run_state", "project_id", "state", "created"),
+    Index("ix_run_listing", "project_id", "created", "id"),
+    Index("ix_run_state", "project_id", "state", "created", "id"),
+    Index("ix_run_job", "job_id", "created", "id"),
     Index("ix_run_continues", "continues_id"),
+    Index("ix_run_retries", "retries_id"),
 )
 
 task = Table(

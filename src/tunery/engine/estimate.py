@@ -17,7 +17,7 @@ from tunery.engine.forecast import first_meetings, memory_of, seconds_of
 from tunery.engine.inputs import read_train_inputs
 from tunery.engine.machine import memory_limit_mb, memory_mb
 from tunery.engine.policy import Policy
-from tunery.engine.reference import known
+from tunery.engine.reference import asked_together, known
 from tunery.engine.samples import samples_of
 from tunery.engine.tokens import TokenStore, tokenize
 from tunery.methods.point import Method
@@ -109,7 +109,8 @@ def estimate(
     trial = Trial(store, method, settings, policy)
     chosen = _chosen(batches, sizes)
     # As in a training: the reference first, when the optimizer's memory isn't touched yet.
-    other = set_up + int(store.lengths.sum()) * trial.reference(store, chosen[-1])
+    most = max(asked_together(store), key=lambda group: store.lengths[group].sum())
+    other = set_up + int(store.lengths.sum()) * trial.reference(store, most)
     held = memory_mb() + policy.unused_bytes / 2**20
     first, probes, optimizing = _measure(trial, chosen, events, control)
     if control.wanted() != "run":

@@ -154,6 +154,9 @@ class Policy(Likelihood):
                 below, self.dtype, family, scored=scored, quantisation=quantisation(settings, self.dtype)
             )
             self._wrapped = weights.add_adapter(model, settings, family, base_name, scored=scored)
+            from tunery.engine.lora import join_adapters  # brings PEFT, which takes a while to import
+
+            join_adapters(self._wrapped)
         elif resume is not None:
             model = weights.load_model(resume, torch.float32, family, scored=scored)
             self._wrapped = None

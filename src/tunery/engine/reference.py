@@ -3,12 +3,12 @@
 It knows neither the method nor how the untrained model is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 
-from tunery.engine.batches import Batch, collate, token_groups
+from tunery.engine.batches import Batch, Group, collate, token_groups
 from tunery.engine.tokens import TokenStore
 
 _TOKENS = 4096
@@ -26,7 +26,7 @@ def with_reference(
     """
     found: list[np.ndarray] = []
     done = 0
-    for group in token_groups(store.lengths, _TOKENS):
+    for group in asked_together(store):
         if leave():
             return None
         found.append(ask(collate(store, group)).numpy())
@@ -34,6 +34,11 @@ def with_reference(
         tick(done, len(store))
     store.reference = np.concatenate(found)
     return store
+
+
+def asked_together(store: TokenStore) -> Iterator[Group]:
+    """The examples, as many at a time as are asked at once."""
+    return token_groups(store.lengths, _TOKENS)
 
 
 def known(store: TokenStore, saved: torch.Tensor | None) -> TokenStore:

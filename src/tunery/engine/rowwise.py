@@ -79,27 +79,59 @@ def norm(x: torch.Tensor, weight_D: torch.Tensor, eps: float, more: float = 0.0)
     return _Norm.apply(x, weight_D, eps, more)  # pyright: ignore[reportReturnType]
 
 
+def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    y = torch.empty_like(gate)
+    _call("gate_forward", gate, up, y, gate.numel())
+    return y
+
+
+def _gate_backward(
+    gate: torch.Tensor, up: torch.Tensor, grad: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    grad, dgate, dup = grad.contiguous(), torch.empty_like(gate), torch.empty_like(up)
+    _call("gate_backward", gate, up, grad, dgate, dup, gate.numel())
+    return dgate, dup
+
+
 class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
         gate, up = gate.contiguous(), up.contiguous()
-        y = torch.empty_like(gate)
-        _call("gate_forward", gate, up, y, gate.numel())
         ctx.save_for_backward(gate, up)
-        return y
+        return _gated(gate, up)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         gate, up = ctx.saved_tensors
-        grad, dgate, dup = grad.contiguous(), torch.empty_like(gate), torch.empty_like(up)
-        _call("gate_backward", gate, up, grad, dgate, dup, gate.numel())
-        return dgate, dup
+        return _gate_backward(gate, up, grad)
 
 
 def gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """silu(gate) * up (Shazeer 2020, SwiGLU)."""
     return _Gate.apply(gate, up)  # pyright: ignore[reportReturnType]
+
+
+class _GatedProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor, weight_OI: torch.Tensor) -> torch.Tensor:
+        gate, up = gate.contiguous(), up.contiguous()
+        ctx.save_for_backward(gate, up, weight_OI)
+        return _gated(gate, up) @ weight_OI.mT
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        gate, up, weight_OI = ctx.saved_tensors
+        weight = None
+        if ctx.needs_input_grad[2]:
+            weight = grad.flatten(0, -2).mT @ _gated(gate, up).flatten(0, -2)
+        return *_gate_backward(gate, up, grad @ weight_OI), weight
+
+
+def gated_product(gate: torch.Tensor, up: torch.Tensor, weight_OI: torch.Tensor) -> torch.Tensor:
+    """(silu(gate) * up) @ weight.T, with the first factor made again on the way back instead of kept."""
+    return _GatedProduct.apply(gate, up, weight_OI)  # pyright: ignore[reportReturnType]
 
 
 class _Rotated(torch.autograd.Function):

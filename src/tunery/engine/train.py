@@ -35,6 +35,7 @@ from tunery.engine.token_cache import TokenCache
 from tunery.engine.tokenizing import Tokenizing
 from tunery.engine.tokens import TokenStore
 from tunery.methods.point import Method
+from tunery.models.folder import CHAT_TEMPLATE_FILE
 from tunery.schemas.engine import EngineInput, EngineSpec, TrainResult
 from tunery.schemas.settings import TrainingSettings
 
@@ -114,6 +115,7 @@ class Training:
         self._validation_parts = Parts("loss", titles, [part.validation for part in given.parts])
 
         self._samples = samples_of(inputs)
+        self._template = None if "text" in self.method.TAKES else inputs.renderer.brought_template
 
         # The plan.
         self.steps = self.course.steps
@@ -331,7 +333,7 @@ class Training:
         saved = checkpoint.save(
             self.folder,
             self.position.step,
-            write_model=lambda folder: self.policy.save(folder, exact=True),
+            write_model=lambda folder: self._write(folder, exact=True),
             optimizer=self.policy.optimizer.state(),
             state={"position": asdict(self.position)},
             limit=self.settings.checkpoint_limit,
@@ -343,6 +345,12 @@ class Training:
         )
         self.saved_step = saved.step
         self.events.write("checkpoint", name=saved.path.name, bytes=saved.bytes, hash=saved.hash)
+
+    def _write(self, folder: Path, *, exact: bool) -> None:
+        """The model as it is, and the chat template it was taught in where its base brings none."""
+        self.policy.save(folder, exact=exact)
+        if self._template is not None:
+            (folder / CHAT_TEMPLATE_FILE).write_text(self._template, encoding="utf-8")
 
     def _restore(self, found: checkpoint.Saved) -> Position:
         state = checkpoint.load_state(found.path)
@@ -381,9 +389,7 @@ class Training:
                 self._save()
             if position.enough and position.loss_weight:
                 self._write_metrics()
-            checkpoint.publish_folder(
-                self.folder.output, lambda folder: self.policy.save(folder, exact=False)
-            )
+            checkpoint.publish_folder(self.folder.output, lambda folder: self._write(folder, exact=False))
             result.status = "stopped" if asked == "stop" else "succeeded"
             result.output = self.folder.output.name
             result.output_kind = "adapter" if self.policy.adapter else "full"

@@ -211,7 +211,10 @@ def _over(days: float, project: str) -> ColumnElement[bool]:
     other = task.alias()
     waiting = exists().where(other.c.run_id == run.c.id, other.c.state.not_in(TASK_ENDED))
     before = now_us() - int(days * _DAY_US)
-    return and_(run.c.project_id == project, run.c.state.in_(RUN_ENDED), run.c.ended < before, ~waiting)
+    later = run.alias()
+    retried = exists().where(later.c.retries_id == run.c.id, later.c.state.not_in(RUN_ENDED))
+    over = and_(run.c.project_id == project, run.c.state.in_(RUN_ENDED), run.c.ended < before)
+    return and_(over, ~waiting, ~retried)
 
 
 def _aside(settings: ServerSettings) -> Path:

@@ -1,4 +1,4 @@
-"""Keeps engines waiting, everything imported, while a worker has nothing to train; notes them in the data folder.
+"""Keeps engines waiting, everything imported, while a worker has a slot to train in; notes them in the data folder.
 
 It knows no task. What is started ahead, and how a run gets it, is the launchers' business.
 """
@@ -36,7 +36,7 @@ class Standbys:
         self._reported: StandbyReport | None = None
 
     def tend(self, *, busy: bool) -> None:
-        """Start what is missing, end what there is no room for. `busy`: an engine works."""
+        """Start what is missing, end what there is no room for. `busy`: an engine works in every slot."""
         now = time.monotonic()
         if busy:
             self._idle_since = now

@@ -67,7 +67,7 @@ class Worker:
         changes = self._watch()
         while not self._closing.is_set():
             self._forget_finished()
-            self._standbys.tend(busy=self._engine_works())
+            self._standbys.tend(busy=self._slots_taken())
             try:
                 claimed = self._claim_one()
                 if not claimed:
@@ -149,8 +149,10 @@ class Worker:
         elif changes.wait(_IDLE_SECONDS):
             self._closing.wait(_SETTLE_SECONDS)
 
-    def _engine_works(self) -> bool:
-        return any(work.claim.lane != "light" for work, _ in self._held.values())
+    def _slots_taken(self) -> bool:
+        """Whether an engine works in every slot: only then no further run can begin at once."""
+        engines = sum(work.claim.lane != "light" for work, _ in self._held.values())
+        return engines >= self._settings.engine_slots
 
     def _forget_finished(self) -> None:
         for id, (_, thread) in list(self._held.items()):

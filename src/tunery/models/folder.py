@@ -20,12 +20,13 @@ from tunery.core.files import sha256_file
 from tunery.models import catalog
 from tunery.models.families.point import FAMILIES, Family
 
+CHAT_TEMPLATE_FILE = "chat_template.jinja"
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "chat_template.jinja",
+    CHAT_TEMPLATE_FILE,
     "vocab.json",
     "merges.txt",
     "tokenizer.model",
@@ -72,6 +73,8 @@ class ModelFolder:
     tokenizer_limit: int | None
     """model_max_length of the tokenizer, where it names a real one."""
     has_chat_template: bool
+    names_end: bool
+    """Whether its tokenizer names a token that ends a text."""
     config: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -113,7 +116,8 @@ def inspect_folder(path: Path) -> ModelFolder:
         bytes=sum(shard.stat().st_size for shard in shards),
         context=_first_number(config, _CONTEXT_KEYS),
         tokenizer_limit=_real_limit(tokenizer.get("model_max_length")),
-        has_chat_template=bool(tokenizer.get("chat_template")) or (path / "chat_template.jinja").is_file(),
+        has_chat_template=bool(tokenizer.get("chat_template")) or (path / CHAT_TEMPLATE_FILE).is_file(),
+        names_end=bool(tokenizer.get("eos_token") or _special_tokens(path).get("eos_token")),
         config=config,
     )
 
@@ -131,6 +135,22 @@ def _families() -> dict[str, str]:
 def family_of(model_type: str) -> str:
     """Which family's file speaks for a `model_type`; `other` where none does."""
     return _families().get(model_type, OTHER_FAMILY)
+
+
+def can_chat(folder: ModelFolder, family: Family) -> bool:
+    """Whether conversations can be written for it: in its own form, its family's, or a plain one that ends."""
+    return folder.has_chat_template or family.CHAT_TEMPLATE is not None or folder.names_end
+
+
+def template_note(folder: ModelFolder, family: Family) -> str | None:
+    """What to tell of a model that brings no chat template."""
+    if folder.has_chat_template or not can_chat(folder, family):
+        return None
+    form = "its family's" if family.CHAT_TEMPLATE else "a plain one (Human: … Assistant: …)"
+    return (
+        f"This base model has no chat template, so conversations are written in {form}. It is kept with the trained "
+        "model, which is asked in the same form. For another one, add chat_template.jinja to the base model's folder."
+    )
 
 
 def layout_note(family: Family, *, packing: bool) -> str | None:
@@ -204,6 +224,11 @@ def _read_tokenizer(path: Path) -> dict[str, Any]:
     if _wants_own_code(found):
         raise Problem("remote_code", name=path.name, instead="Choose a model whose tokenizer needs none.")
     return found
+
+
+def _special_tokens(path: Path) -> dict[str, Any]:
+    file = path / "special_tokens_map.json"
+    return _read_json(path, file) if file.is_file() else {}
 
 
 def _wants_own_code(document: Mapping[str, Any]) -> bool:

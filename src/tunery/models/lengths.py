@@ -7,7 +7,7 @@ from pathlib import Path
 from tunery.data.questions import text_of
 from tunery.data.render import ChatRenderer
 from tunery.data.rows import Conversation, Row
-from tunery.models.folder import inspect_folder, load_family
+from tunery.models.folder import can_chat, inspect_folder, load_family
 
 _NO_LIMIT = 1 << 40
 
@@ -19,10 +19,11 @@ def token_length(folder: Path) -> Callable[[Row], int]:
     Raises Problem of a folder that is no model; counting raises `chat_template_failed`.
     """
     base = inspect_folder(folder)
-    renderer = ChatRenderer.open(folder, load_family(base).CHAT_TEMPLATE)
+    family = load_family(base)
+    renderer = ChatRenderer.open(folder, family.CHAT_TEMPLATE)
 
     def length(row: Row) -> int:
-        if isinstance(row, Conversation) and base.has_chat_template:
+        if isinstance(row, Conversation) and can_chat(base, family):
             return len(renderer.conversation(row, _NO_LIMIT).tokens)
         return sum(len(example.tokens) for example in renderer.text(text_of(row), _NO_LIMIT))
 

@@ -304,6 +304,17 @@ RunState = Literal["queued", "running", "paused", "succeeded", "stopped", "faile
 StageState = Literal["waiting", "running", "succeeded", "failed", "skipped"]
 
 
+RetryStage = Literal["prepare", "train", "evaluate", "publish"]
+"""prepare: everything anew. train: from the newest checkpoint. evaluate, publish: with the model that was trained."""
+
+
+class RetryRequest(Schema):
+    """Where the retry of a run begins."""
+
+    stage: RetryStage | None = None
+    """None = the stage that failed."""
+
+
 class Stage(Schema):
     """One stage of a run: prepare, train, evaluate, publish."""
 
@@ -439,6 +450,8 @@ class RunDetail(Run):
     """The runs whose model it began with, the first of them first; before that stands the base model."""
     continued_by: list[RelatedRun] = []
     """Runs that began with a model of this one."""
+    retries: RelatedRun | None = None
+    """The run that it is a retry of."""
     result: TrainResult | None = None
     """Of the last attempt; none while it trains."""
     estimate: EstimateResult | None = None

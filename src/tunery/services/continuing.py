@@ -105,20 +105,37 @@ def keep(ctx: Context, start: Start, id: str) -> None:
 
     Raises Problem `continue_weights_gone`.
     """
-    target = run_folder(ctx.folder, id).start
+    try:
+        _link(start.folder, run_folder(ctx.folder, id).start)
+    except FileNotFoundError as error:
+        raise Problem("continue_weights_gone", where=_FIELD, state=start.continued.label) from error
+
+
+def share(ctx: Context, earlier: str, id: str) -> None:
+    """Hold on to what an earlier run began with, for one that does the same again. Raises FileNotFoundError."""
+    _link(run_folder(ctx.folder, earlier).start, run_folder(ctx.folder, id).start)
+
+
+def _link(source: Path, target: Path) -> None:
     target.mkdir(parents=True)
     try:
-        for path in model_files(start.folder):
+        for path in model_files(source):
             try:
                 os.link(path, target / path.name)
             except FileNotFoundError:
                 raise
             except OSError:  # another disk, or a file system without links
                 copy_file(path, target / path.name)
-    except FileNotFoundError as error:
+    except FileNotFoundError:
         shutil.rmtree(target.parent)
-        raise Problem("continue_weights_gone", where=_FIELD, state=start.continued.label) from error
+        raise
     fsync_folder(target)
+
+
+def related(ctx: Context, id: str) -> RelatedRun:
+    """A run as others speak of it."""
+    row = ctx.conn.execute(_related().where(run.c.id == id)).one()
+    return _relation(ctx, row, row.progress["step"])
 
 
 def may_go_on(ctx: Context, id: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, Table, select
+from sqlalchemy import Row, Select, Table, select, tuple_
 
 from tunery.core.errors import Problem
 from tunery.schemas.project import Page
@@ -30,8 +30,6 @@ def page(
         if pivot is None:
             raise Problem("not_found", noun="item to go on after", name=after, list="the first page")
         # Ids sort by time of making, so they break ties between rows of one microsecond.
-        query = query.where(
-            (table.c.created < pivot.created) | ((table.c.created == pivot.created) & (table.c.id < after))
-        )
+        query = query.where(tuple_(table.c.created, table.c.id) < tuple_(pivot.created, after))
     rows = ctx.conn.execute(query.order_by(table.c.created.desc(), table.c.id.desc()).limit(limit + 1)).all()
     return Page(data=[make(row) for row in rows[:limit]], has_more=len(rows) > limit)

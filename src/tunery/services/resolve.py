@@ -14,7 +14,15 @@ from tunery.core.errors import Problem, Where
 from tunery.data.formats.point import FORMATS, holds_images
 from tunery.methods.point import METHODS, Method
 from tunery.metrics.point import METRICS
-from tunery.models.folder import ModelFolder, layout_note, load_family, quantisation_note, sequence_limit
+from tunery.models.folder import (
+    ModelFolder,
+    can_chat,
+    layout_note,
+    load_family,
+    quantisation_note,
+    sequence_limit,
+    template_note,
+)
 from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
@@ -100,7 +108,8 @@ def resolve(
     notes += begun.notes(kind, held_out is not None)
     outlook = outlook_of(filled, values, counts, train, held_out)
     notes += advice_of(spec.method, values, origins, train, outlook)
-    notes += [one for one in (layout, bits) if one]
+    template = None if text else template_note(base, family)
+    notes += [one for one in (template, layout, bits) if one]
     if note is not None and origins["max_sequence_length"] == "user":
         notes.insert(0, note)
     return ResolvedSpec(
@@ -177,7 +186,7 @@ def _check_data(
             fitting=_fitting(judged),
         )
     talks = any(one.row_kind != "text" for one in (*train, *((held_out,) if held_out else ())))
-    if talks and not base.has_chat_template:
+    if talks and not can_chat(base, load_family(base)):
         raise Problem("no_chat_template", where=Where(field="base_model"), name=base.path.name)
 
 

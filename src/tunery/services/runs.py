@@ -147,7 +147,9 @@ def list_runs(
     if state is not None:
         query = query.where(run.c.state == state)
     if name is not None:
-        query = query.where(job.c.name == name)
+        # By its id: where few runs have this name, nobody looks through those of others.
+        named = select(job.c.id).where(job.c.project_id == ctx.project, job.c.name == name)
+        query = query.where(run.c.job_id == named.scalar_subquery())
     return lists.page(ctx, run, query, lambda row: Run(**_fields(ctx, row)), limit=limit, after=after)
 
 
@@ -161,6 +163,7 @@ def get_run(ctx: Context, id: str) -> RunDetail:
         cost=costs.of_run(ctx, row),
         ancestors=continuing.ancestors(ctx, resolved),
         continued_by=continuing.continued_by(ctx, row.id),
+        retries=None if row.retries_id is None else continuing.related(ctx, row.retries_id),
         result=None if row.result is None else TrainResult.model_validate(row.result["train"]),
         estimate=None if row.estimate is None else EstimateResult.model_validate(row.estimate),
     )

@@ -10,7 +10,7 @@ import orjson
 from tunery.core.errors import Problem
 from tunery.data.render import ChatRenderer
 from tunery.data.vocabulary import read_tokenizer_files
-from tunery.models.folder import ModelFolder, load_family
+from tunery.models.folder import ModelFolder, can_chat, load_family
 from tunery.services import base_models
 from tunery.services.context import Context
 
@@ -62,5 +62,5 @@ def tokenizer_of(ctx: Context, base_model: str) -> ModelTokenizer:
 
 def need_template(tokenizer: ModelTokenizer) -> None:
     """Raise Problem `no_chat_template` for a model that can't read conversations."""
-    if not tokenizer.folder.has_chat_template and tokenizer.family_template is None:
+    if not can_chat(tokenizer.folder, load_family(tokenizer.folder)):
         raise Problem("no_chat_template", name=tokenizer.name)

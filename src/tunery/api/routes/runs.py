@@ -18,6 +18,7 @@ from tunery.schemas.run import (
     Checkpoint,
     MetricSeries,
     ResolvedSpec,
+    RetryRequest,
     Run,
     RunDetail,
     RunLog,
@@ -25,7 +26,7 @@ from tunery.schemas.run import (
     RunState,
     SampledRow,
 )
-from tunery.services import diagnosis, estimates, runs, samples
+from tunery.services import diagnosis, estimates, retry, runs, samples
 
 router = APIRouter(prefix="/runs")
 
@@ -167,6 +168,12 @@ def pause_run(ctx: Writing, run: str) -> Run:
 def resume_run(ctx: Writing, run: str) -> Run:
     """Resume a paused run."""
     return runs.ask(ctx, run, "resume")
+
+
+@router.post("/{run}/retry", status_code=201, response_model=RunDetail)
+def retry_run(ctx: Writing, once: ByKey, run: str, request: RetryRequest) -> Response:
+    """Queue a new run that does a finished one again from a stage, with what the stages before it made."""
+    return once.answer(ctx, 201, lambda: retry.retry(ctx, run, request.stage))
 
 
 @router.post("/{run}/cancel")

@@ -249,6 +249,31 @@ _verb("resume", "Resume a paused run.")
 _verb("cancel", "Stop at once and discard the model.")
 
 
+@command.command("retry")
+@click.argument("run")
+@click.option(
+    "--from",
+    "stage",
+    type=click.Choice(["prepare", "train", "evaluate", "publish"]),
+    help="The stage to begin with; by default the one that failed.",
+)
+@click.option("--follow", is_flag=True, help="Follow the new run until it ends.")
+def retry(run: str, stage: Any, follow: bool) -> None:
+    """Start a new run that does RUN, which is over, again from a stage.
+
+    `train` goes on from its newest checkpoint, `evaluate` and `publish` take the model it trained.
+    """
+    from tunery.cli.follow import follow_run
+    from tunery.sdk.client import Client
+
+    with Client() as client:
+        made = client.runs.retry(run, stage)
+        if follow:
+            follow_run(client, made.id)
+        else:
+            answer(made, lambda: say(f"{run_name(made)} is {made.state} ({made.id}). {waits(made)}".strip()))
+
+
 def _show_plan(resolved: Any) -> None:
     for line in outlook(resolved):
         say(line)

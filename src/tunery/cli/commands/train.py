@@ -73,7 +73,7 @@ def _here(
     changes: tuple[int | None, int | None, int | None],
 ) -> None:
     from tunery.cli.local_diagnosis import diagnosis_of
-    from tunery.cli.local_spec import read_local_spec
+    from tunery.cli.local_spec import read_local_spec, without_effect
     from tunery.cli.local_train import begin, go_on
     from tunery.cli.runs_in_words import findings
     from tunery.schemas.run import RunSpec
@@ -84,6 +84,10 @@ def _here(
     if file is not None:
         read = read_local_spec(file)
         spec = RunSpec.model_validate(_changed(read.model_dump(exclude_unset=True), *changes))
+        if idle := without_effect(spec):
+            note(
+                f"Without a server nothing else waits for the machine, so this has no effect: {', '.join(idle)}."
+            )
     if resume is not None:
         ended = go_on(resume.absolute(), spec)
     else:

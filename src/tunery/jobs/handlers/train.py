@@ -40,7 +40,11 @@ def work(work: Work) -> None:
             "train": [str(train)],
             "validation": None if validation is None else str(validation),
             "parts": parts,
-            "resume_from": [str(path) for path in checkpoint_folders(work.settings.folder, row.id)],
+            "resume_from": [
+                str(path)
+                for id in (row.id, *row.inputs.get("checkpoints_of", []))
+                for path in checkpoint_folders(work.settings.folder, id)
+            ],
         }
 
     ended = run_engine(work, "train", row, own, _leave_off)

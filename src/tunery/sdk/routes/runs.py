@@ -15,6 +15,7 @@ from tunery.schemas.run import (
     Checkpoint,
     MetricSeries,
     ResolvedSpec,
+    RetryStage,
     Run,
     RunDetail,
     RunLog,
@@ -167,6 +168,15 @@ def resume(run: str) -> Call[Run]:
     return Call("POST", f"/api/v1/runs/{segment(run)}/resume", _RUN)
 
 
+def retry(
+    run: str, stage: RetryStage | None = None, *, idempotency_key: str | None = None
+) -> Call[RunDetail]:
+    """Start a new run that does a finished one again from a stage; none = the one that failed."""
+    key = idempotency_key or secrets.token_urlsafe(18)
+    path = f"/api/v1/runs/{segment(run)}/retry"
+    return Call("POST", path, _DETAIL, body={"stage": stage}, headers={"Idempotency-Key": key}, safe=True)
+
+
 def cancel(run: str) -> Call[Run]:
     """Stop at once and discard the model."""
     return Call("POST", f"/api/v1/runs/{segment(run)}/cancel", _RUN)
@@ -229,6 +239,7 @@ class Runs(Resource[S]):
     pause = endpoint(pause)
     resume = endpoint(resume)
     cancel = endpoint(cancel)
+    retry = endpoint(retry)
     wait = flow(wait)
     retention = endpoint(retention)
     trim = flow(trim)

@@ -8,9 +8,19 @@ from starlette.responses import Response
 from tunery.core.errors import Problem
 from tunery.methods.point import METHODS, writes_text
 from tunery.schemas.model import PublishRequest
-from tunery.schemas.run import RunDetail, RunState
+from tunery.schemas.run import RetryRequest, RunDetail, RunState
 from tunery.schemas.settings import Origin, missing_for
-from tunery.services import continuing, diagnosis, evaluations, extensions, models, runs, samples, tasks
+from tunery.services import (
+    continuing,
+    diagnosis,
+    evaluations,
+    extensions,
+    models,
+    retry,
+    runs,
+    samples,
+    tasks,
+)
 from tunery.services.context import Context
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
@@ -99,6 +109,15 @@ def ask(visit: Visitor, run: str, verb: Verb) -> Response:
     return visit.part("parts/run_head.html", say=_SAID[verb], **values)
 
 
+@router.post("/runs/{run}/retry")
+def again(visit: Visitor, run: str, stage: Annotated[str, Form()] = "") -> Response:
+    """Retry from a stage, and show the new run."""
+    asked = filled(RetryRequest, stage=stage or None)
+    with visit.writing() as ctx:
+        made = retry.retry(ctx, run, asked.stage)
+    return visit.go(f"/runs/{made.id}")
+
+
 @router.post("/runs/{run}/publish")
 def publish(
     visit: Visitor, run: str, name: Annotated[str, Form()] = "", step: Annotated[str, Form()] = ""
@@ -130,6 +149,7 @@ def _head(ctx: Context, run: RunDetail) -> dict[str, Any]:
         "reason": Problem.from_dict(run.reason) if run.reason and "code" in run.reason else None,
         "publishable": _publishable(ctx, run) if ended and run.state != "cancelled" else [],
         "published": models.published_steps(ctx, run.id) if ended else {},
+        "retried": retry.stages_of(run),
     }
 
 

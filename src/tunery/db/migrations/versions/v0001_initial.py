@@ -273,6 +273,7 @@ def upgrade() -> None:
             nullable=True,
             comment="the run whose model it began with",
         ),
+        sa.Column("retries_id", sa.String(length=40), nullable=True, comment="the run that it is a retry of"),
         sa.Column("started", sa.BigInteger(), nullable=True),
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
@@ -282,9 +283,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("job_id", "number", name=op.f("uq_run_job_id")),
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.create_index("ix_run_listing", ["project_id", "created"], unique=False)
+        batch_op.create_index("ix_run_listing", ["project_id", "created", "id"], unique=False)
+        batch_op.create_index("ix_run_job", ["job_id", "created", "id"], unique=False)
         batch_op.create_index("ix_run_continues", ["continues_id"], unique=False)
-        batch_op.create_index("ix_run_state", ["project_id", "state", "created"], unique=False)
+        batch_op.create_index("ix_run_retries", ["retries_id"], unique=False)
+        batch_op.create_index("ix_run_state", ["project_id", "state", "created", "id"], unique=False)
 
     op.create_table(
         "pipeline",
