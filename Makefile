@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check hostile chaos docs fix clean compiler bench-data bench-engine soak
+.PHONY: help setup demo test check hostile chaos sequences docs fix clean compiler bench-data bench-engine soak
 
 help:
 	@echo "make demo    the whole product in one command: import, train, evaluate, publish, ask, console"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   the fast part: format, lint, imports, types, quick tests"
 	@echo "make hostile hostile files against the check of data; leaves hostile-report.json"
 	@echo "make chaos   200 runs while processes are killed, stopped and restarted; leaves chaos-report.json"
+	@echo "make sequences 1,000 random sequences of what happens to a run, on SQLite and on PostgreSQL"
 	@echo "make docs    write the reference from the code"
 	@echo "make bench-data   how fast a file becomes a dataset, beside the datasets library"
 	@echo "make bench-engine how fast training is, beside TRL"
@@ -64,6 +65,10 @@ hostile: setup
 chaos: setup
 	$(BIN)/python tools/postgres.py
 	$(BIN)/python -m tests.chaos
+
+sequences: setup
+	$(BIN)/python tools/postgres.py
+	TUNERY_TEST_SEQUENCES=1000 $(BIN)/pytest -n0 -o timeout=7200 tests/jobs/test_sequences.py
 
 docs: setup
 	$(BIN)/python -m tools.reference

@@ -1,9 +1,13 @@
 """`tunery runs trim`: what is kept of finished runs, and the removal of what isn't."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tunery.cli.output import Command, answer, note, say, size, table
-from tunery.schemas.retention import Retention
+
+if TYPE_CHECKING:
+    from tunery.schemas.retention import Retention
 
 
 @click.command("trim", cls=Command)
@@ -27,7 +31,7 @@ def trim(dry_run: bool) -> None:
     answer(done, people)
 
 
-def _show(found: Retention) -> None:
+def _show(found: "Retention") -> None:
     rows = [
         (
             one.part,
