@@ -133,6 +133,6 @@ class Gate:
             while piece := source.recv(65536):
                 if holds is not None and holds in piece:
                     self.reached.set()
-                    self.opened.wait(60)
+                    self.opened.wait(600)
                 target.sendall(piece)
             target.shutdown(socket.SHUT_RDWR)

@@ -1,15 +1,21 @@
 """What every test may ask for: an environment of its own, a data folder, a port, files with real rows."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from tests import ports
 from tests.postgres import postgres_server
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The suite says the same of the same code, whenever it runs; `--hypothesis-profile=search` tries other examples.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,19 +39,14 @@ def data_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    """A loopback port that nothing listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A loopback port that is nobody's, and stays so while a server is started again."""
+    return ports.free_port()
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server of this session's own."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    with postgres_server(port) as url:
+    with postgres_server(ports.free_port()) as url:
         yield url
 
 

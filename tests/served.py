@@ -13,7 +13,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from tests.hold import Hold
 from tests.jobs.house import FAKE_ENGINE
+from tests.patience import PATIENCE
 from tunery.cli.main import cli
 
 CLOSED = "http://127.0.0.1:9"
@@ -28,6 +30,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "TUNERY_DATA": str(folder / "data"),
         "TUNERY_ENGINE_COMMAND": json.dumps(FAKE_ENGINE),
         "TUNERY_STANDBY_ENGINES": "0",
+        **Hold(folder / "hold").environment,
     }
     return {**clean, **own, **more}
 
@@ -64,18 +67,23 @@ class Served:
     token: str
     process: "subprocess.Popen[str]"
 
+    @property
+    def hold(self) -> Hold:
+        """How far the engines of this server may go."""
+        return Hold(self.folder / "hold")
+
     def tunery(self, *arguments: str | Path) -> Done:
         """Run the command as the user who started the server."""
         return tunery(self.folder, *arguments)
 
 
 @contextmanager
-def server(folder: Path, **more: str) -> Iterator[Served]:
-    """`tunery up` on a fresh data folder."""
+def server(folder: Path, *, port: int = 0, **more: str) -> Iterator[Served]:
+    """`tunery up` on a fresh data folder. Who starts it again needs a `port` that nobody takes meanwhile."""
     errors = folder / "up.err"
     with errors.open("w") as noted:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tunery.cli", "up", "--port", "0", "--json"],
+            [sys.executable, "-m", "tunery.cli", "up", "--port", str(port), "--json"],
             cwd=folder,
             env=environment(folder, **more),
             stdout=subprocess.PIPE,
@@ -94,7 +102,7 @@ def server(folder: Path, **more: str) -> Iterator[Served]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=30)
+            process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

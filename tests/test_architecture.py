@@ -187,7 +187,7 @@ sys.meta_path.insert(0, Absent())
 def _run_without_torch(code: str, *arguments: str) -> str:
     """What a program prints that can't import torch."""
     command = [sys.executable, "-W", "error", "-c", _WITHOUT_TORCH + code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from tests.pages import ROOT, Block, blocks, links
+from tests.patience import PATIENCE
 from tools import extensions, reference
 from tunery.cli.main import cli
 from tunery.core.error_kinds import KINDS
@@ -46,7 +47,7 @@ def test_the_reference_and_the_tree_are_those_of_the_code() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
 
@@ -239,7 +240,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield {**environment, "TUNERY_URL": said["url"], "TUNERY_TOKEN": said["token"]}
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 def _first_document(stream: Any) -> dict[str, Any]:
@@ -278,7 +279,5 @@ def _readme_holds_true(environment: dict[str, str]) -> None:
 
 def _run(page: Path, block: Block, folder: Path, environment: dict[str, str]) -> None:
     command = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}[block.language]
-    done = subprocess.run(
-        [*command, block.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
-    )
+    done = subprocess.run([*command, block.text], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{page.name}, line {block.line}:\n{done.stdout}\n{done.stderr}"

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from tests.api.place import BASE, Live, Place, first_place, open_place
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -82,5 +83,5 @@ def live(place: Place) -> Iterator[Live]:
     yield Live(place, f"http://127.0.0.1:{port}", server)
     place.state.closing.set()
     server.should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()

@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import insert
 
+from tests.patience import PATIENCE
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import open_database, writing
 from tunery.db.tables import dataset, dataset_version, job, run
@@ -65,7 +66,7 @@ class Live:
     server: uvicorn.Server
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self.place.key, timeout=30)
+        return httpx.Client(base_url=self.url, headers=self.place.key, timeout=PATIENCE)
 
 
 def add_dataset(place: Place) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from tests.api.place import BASE, UPLOAD_LIMIT, Live, Place
+from tests.patience import wait
 from tunery.api import uploads
 from tunery.db.engine import reading
 from tunery.db.tables import task
@@ -148,8 +148,8 @@ def test_a_client_that_goes_away_leaves_nothing(live: Live) -> None:
     )
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head.encode() + b"x" * 1_500_000)
-        wait_for(lambda: len(left(live.place)) == 1)
-    wait_for(lambda: left(live.place) == [])
+        wait("the upload to begin", lambda: len(left(live.place)) == 1)
+    wait("the upload to go", lambda: left(live.place) == [])
     assert queued(live.place) == []
 
 
@@ -160,10 +160,3 @@ def test_what_a_killed_server_left_is_removed_at_the_next_start(place: Place, cl
     (place.folder / "uploads" / "upload_half").write_bytes(b"half")
     with TestClient(create_app(place.state.settings, work=False), base_url=BASE):
         assert left(place) == [waiting]
-
-
-def wait_for(condition, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

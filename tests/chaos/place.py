@@ -16,6 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from tests.jobs.house import House
+from tests.patience import PATIENCE
+from tests.ports import free_port
 from tests.served import environment
 from tools.postgres import programs
 from tunery.core.attempt import AttemptFolder
@@ -24,13 +26,7 @@ from tunery.core.settings import ServerSettings
 from tunery.db.engine import reading
 from tunery.db.tables import attempt, worker
 
-_START_SECONDS = 90
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+_START_SECONDS = PATIENCE
 
 
 class Postgres:
@@ -141,7 +137,7 @@ class Place:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

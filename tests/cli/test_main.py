@@ -46,8 +46,8 @@ def test_every_command_has_json_and_help(path: tuple[str, ...]) -> None:
 
 
 def seconds(*command: str) -> float:
-    """Processor time: what else the machine does meanwhile is no concern of this test."""
-    taken = []
+    """Of the processor: how busy the machine is otherwise doesn't matter."""
+    taken: list[float] = []
     for _ in range(4):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)

@@ -113,7 +113,7 @@ def test_train_on_the_server(served: Served, imported: str) -> None:
 
 def test_steering(served: Served, imported: str) -> None:
     (served.folder / "long.yaml").write_text(
-        f"base_model: {served.folder}/bare\ndata: rows\nsettings: {{max_steps: 5000}}\n"
+        f"base_model: {served.folder}/bare\ndata: rows\nsettings: {{max_steps: 100000}}\n"
     )
     run = done(served, "runs", "create", "long.yaml")
     assert done(served, "runs", "cancel", run["id"])["id"] == run["id"]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,16 @@ import yaml
 
 from tests.cli.conftest import lay_out_desk
 from tests.jobs.house import alpaca
+from tests.patience import PATIENCE, wait
 from tests.served import environment, tunery
+from tunery.core.process import ProcessIdentity
 from tunery.data.arrow import read_arrow
 
-LONG = "base_model: bare\ndata: rows.jsonl\nsettings: {max_steps: 2000}\n"
+LONG = "base_model: bare\ndata: rows.jsonl\nsettings: {max_steps: 100000}\n"
 
 
 def begin_long(desk: Path) -> "subprocess.Popen[str]":
-    """A training of 40 seconds, once it has taken its first steps."""
+    """A training of half an hour, once it has taken its first steps."""
     (desk / "run.yaml").write_text(LONG)
     process = subprocess.Popen(
         [sys.executable, "-m", "tunery.cli", "train", "run.yaml", "--out", "out", "--json"],
@@ -34,12 +35,12 @@ def begin_long(desk: Path) -> "subprocess.Popen[str]":
     return process
 
 
-def wait_for_checkpoint(out: Path, process: "subprocess.Popen[str]", seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not list(out.glob("*/checkpoints/step-*")):
+def wait_for_checkpoint(out: Path, process: "subprocess.Popen[str]") -> None:
+    def saved() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
+        return any(out.glob("*/checkpoints/step-*"))
+
+    wait("a checkpoint", saved)
 
 
 def listing(folder: Path) -> set[str]:
@@ -130,14 +131,14 @@ def test_split_and_named_data(desk: Path) -> None:
 def test_interrupt_saves_and_resume_goes_on(desk: Path) -> None:
     process = begin_long(desk)
     process.send_signal(signal.SIGINT)
-    said, noted = process.communicate(timeout=30)
+    said, noted = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Saving" in noted
     stopped = json.loads(said)
     assert stopped["status"] == "paused"
-    assert 0 < stopped["steps"] < 2000
+    assert 0 < stopped["steps"] < 100_000
 
-    other = tunery(desk, "train", "run.yaml", "--resume", "out", "--steps", "1999")
+    other = tunery(desk, "train", "run.yaml", "--resume", "out", "--steps", "99999")
     assert other.returncode == 1
     assert "settings.max_steps" in other.stderr
     assert not (desk / "out/0002").exists()
@@ -157,7 +158,7 @@ def test_interrupt_saves_and_resume_goes_on(desk: Path) -> None:
 
 def shorten(spec: Path, steps: int) -> None:
     """Rewrite the frozen number of steps, so that going on doesn't take a minute."""
-    spec.write_text(spec.read_text().replace("max_steps: 2000", f"max_steps: {steps}"))
+    spec.write_text(spec.read_text().replace("max_steps: 100000", f"max_steps: {steps}"))
 
 
 def test_second_interrupt_ends_at_once_and_nobody_else_may_drive(desk: Path) -> None:
@@ -168,12 +169,13 @@ def test_second_interrupt_ends_at_once_and_nobody_else_may_drive(desk: Path) -> 
     engine = json.loads((desk / "out/0001/process.json").read_text())["pid"]
     os.kill(engine, signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)  # long enough to end, were it not waiting for its engine
-    assert process.poll() is None
+    assert process.stderr is not None
+    while "Saving" not in process.stderr.readline():  # two signals at once would be one
+        assert process.poll() is None, "it doesn't wait for its engine"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert not Path(f"/proc/{engine}").exists()
+    wait("the engine's end", lambda: ProcessIdentity.of(engine) is None)
 
 
 def test_engine_that_dies_is_told_with_its_last_words(desk: Path) -> None:
@@ -267,7 +269,7 @@ def test_out_folder_in_use_is_left_alone(desk: Path) -> None:
 def test_changed_base_model_is_refused_on_resume(desk: Path) -> None:
     process = begin_long(desk)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     (desk / "bare/config.json").write_text((desk / "bare/config.json").read_text() + "\n")
     done = tunery(desk, "train", "--resume", "out")
     assert done.returncode == 1

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_train import wait_for_checkpoint
+from tests.held_engine import HELD_ENGINE
+from tests.hold import Hold
+from tests.patience import PATIENCE
 from tests.served import environment
 from tests.toys import toy_conversations, toy_model
 
@@ -28,7 +31,7 @@ def write_rows(path: Path, count: int, seed: int) -> None:
 
 
 def start(desk: Path, *arguments: str) -> "subprocess.Popen[str]":
-    real = {name: value for name, value in environment(desk).items() if name != "TUNERY_ENGINE_COMMAND"}
+    real = environment(desk, TUNERY_ENGINE_COMMAND=json.dumps(HELD_ENGINE))
     return subprocess.Popen(
         [sys.executable, "-m", "tunery.cli", "train", *arguments, "--json"],
         cwd=desk,
@@ -40,7 +43,7 @@ def start(desk: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def end(process: "subprocess.Popen[str]", code: int = 0) -> dict:
-    said, noted = process.communicate(timeout=200)
+    said, noted = process.communicate(timeout=4 * PATIENCE)
     assert process.returncode == code, noted
     return json.loads(said)
 
@@ -51,7 +54,7 @@ def weights(desk: Path, result: dict) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_interrupted_and_resumed_is_the_same_model(tmp_path: Path) -> None:
     toy_model(tmp_path / "base")
     write_rows(tmp_path / "rows.jsonl", 120, 0)
@@ -61,9 +64,12 @@ def test_interrupted_and_resumed_is_the_same_model(tmp_path: Path) -> None:
     assert through["last_loss"] < through["first_loss"]
     assert through["evaluation"]["tuned"]["loss"]["mean"] < through["evaluation"]["base"]["loss"]["mean"]
 
+    hold = Hold(tmp_path / "hold")
+    hold.at(6)
     process = start(tmp_path, "run.yaml", "--out", "broken", "--threads", "1")
-    wait_for_checkpoint(tmp_path / "broken", process, seconds=120)
+    wait_for_checkpoint(tmp_path / "broken", process)
     process.send_signal(signal.SIGINT)
+    hold.release()
     stopped = end(process, code=130)
     assert 0 < stopped["steps"] < through["steps"]
     resumed = end(start(tmp_path, "--resume", "broken"))

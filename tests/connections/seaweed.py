@@ -5,16 +5,17 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+
+from tests.patience import wait
+from tests.ports import free_port
 
 ACCESS, SECRET = "AKIDTUNERYTEST", "s3cr3t-canary-7f3a9b1c5d"
 BLIND, BLIND_SECRET = "AKIDMAYNOTHING", "blind-canary-0a1b2c3d4e"
@@ -78,8 +79,8 @@ def seaweed(folder: Path):
     ]
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": identities}))
-    ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
-    grpc = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+    ports = {name: free_port() for name in NAMES}
+    grpc = {name: free_port() for name in NAMES}
     options = [f"-{name}.port={port}" for name, port in ports.items()]
     options += [f"-{name}.port.grpc={port}" for name, port in grpc.items()]
     command = [
@@ -101,21 +102,11 @@ def seaweed(folder: Path):
 
 
 def _wait(service: Seaweed, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+    def up() -> bool:
         assert process.poll() is None, log.read_text()[-3000:]
         with contextlib.suppress(httpx.HTTPError):
             service.put("ready", "probe", b"x")
-            if httpx.get(service.endpoint).status_code in (200, 403):
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"SeaweedFS didn't come up: {log.read_text()[-3000:]}")
+            return httpx.get(service.endpoint).status_code in (200, 403)
+        return False
 
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nothing listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    wait(f"SeaweedFS, whose log is {log}", up, pause=0.2)

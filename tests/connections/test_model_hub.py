@@ -10,6 +10,7 @@ import pytest
 
 from bench.standin import Asked, Reply, StandIn, standin
 from tests.connections.conftest import rows
+from tests.patience import PATIENCE
 from tests.served import server
 from tunery.core.errors import Problem
 from tunery.sdk.client import Client
@@ -92,7 +93,7 @@ def test_a_data_set_is_imported_by_its_name(client: Client, hub: tuple[Hub, Stan
     test = client.connections.test("hub")
     assert test.ok, test.problem
     client.connections.import_files("hub", "secret/rows", name="rows")
-    version = client.datasets.wait("rows", timeout=60)
+    version = client.datasets.wait("rows", timeout=PATIENCE)
     assert (version.rows, version.state) == (100, "published")
     assert version.source is not None
     assert (version.source["files"], version.source["passed_over"]) == (
@@ -101,7 +102,7 @@ def test_a_data_set_is_imported_by_its_name(client: Client, hub: tuple[Hub, Stan
     )
     assert "authorization" not in made.files.asked[0].headers, "the token stays with the hub"
     client.connections.import_files("hub", "secret/rows/data/a.jsonl", name="one")
-    assert client.datasets.wait("one", timeout=60).rows == 40
+    assert client.datasets.wait("one", timeout=PATIENCE).rows == 40
 
 
 def test_a_file_with_another_hash_stops_the_import(client: Client, hub: tuple[Hub, StandIn]) -> None:
@@ -110,7 +111,7 @@ def test_a_file_with_another_hash_stops_the_import(client: Client, hub: tuple[Hu
     client.connections.create("tampered", kind="model_hub", endpoint=f"{service.url}/hub")
     client.connections.import_files("tampered", "open/rows", name="tampered")
     with pytest.raises(Problem) as caught:
-        client.datasets.wait("tampered", timeout=60)
+        client.datasets.wait("tampered", timeout=PATIENCE)
     assert caught.value.code == "source_changed"
     assert client.datasets.version("tampered", 1).rows == 0
 

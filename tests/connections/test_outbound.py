@@ -12,6 +12,7 @@ import pytest
 from bench.hostile.outbound import CANARY, FORBIDDEN, INVALID, PRIVATE, Attempt, attempts, store
 from bench.hostile.program import try_attempt
 from bench.standin import Reply, listener, standin
+from tests.patience import PATIENCE
 from tunery.connections.kinds import model_hub
 from tunery.core.egress import Egress, lookup
 from tunery.core.errors import Problem
@@ -196,7 +197,7 @@ def test_42_a_wrong_clock_is_named_with_its_difference() -> None:
     with standin(lambda _: Reply(403, error)) as service:
         problem = refused(service.url)
     assert problem.code == "remote_clock"
-    assert problem.params["seconds"] <= 2
+    assert problem.params["seconds"] < 600, "no zone is taken for another"
 
 
 def test_42_another_region_is_named() -> None:
@@ -221,18 +222,18 @@ def test_43_an_endpoint_that_hangs_is_given_up(drip: bytes, again: bytes) -> Non
         started = time.monotonic()
         problem = refused(f"http://127.0.0.1:{port}", read_seconds=0.5, answer_seconds=0.8)
         assert problem.code in ("remote_timeout", "remote_broken")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15, "without its limits it would be 20"
         assert came
 
 
 def test_43_a_flood_is_cut() -> None:
     with listener(b"HTTP/1.1 200 OK\r\n\r\n", b"<" * (1 << 20)) as (port, _):
-        with Egress([Allowance.parse("127.0.0.1")], answer_seconds=20) as egress:
-            started = time.monotonic()
-            with pytest.raises(Problem) as caught:
-                egress.ask("GET", parse_target(f"http://127.0.0.1:{port}"), "/", {}, limit=1 << 20)
-        assert caught.value.code == "remote_broken"
-        assert time.monotonic() - started < 5
+        with (
+            Egress([Allowance.parse("127.0.0.1")], answer_seconds=PATIENCE) as egress,
+            pytest.raises(Problem) as caught,
+        ):
+            egress.ask("GET", parse_target(f"http://127.0.0.1:{port}"), "/", {}, limit=1 << 20)
+        assert caught.value.code == "remote_broken", "by its size, not by the time it took"
 
 
 def test_the_run_over_hostile_files_tries_these_too() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.connections.conftest import rows, worker_stopped
-from tests.connections.seaweed import BLIND, BLIND_SECRET, SECRET, Seaweed, free_ports
-from tests.served import Served, server
+from tests.connections.seaweed import BLIND, BLIND_SECRET, SECRET, Seaweed
+from tests.patience import PATIENCE, wait
+from tests.served import CLOSED, Served, server
 from tunery.core.errors import Problem
 from tunery.schemas.dataset import ImportOptions
 from tunery.sdk.client import Client
@@ -23,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         tmp_path_factory.mktemp("served"),
         TUNERY_PRIVATE_HOSTS='["127.0.0.1"]',
         TUNERY_MAX_UPLOAD_BYTES=str(8 << 20),
-        TUNERY_OUTBOUND_SECONDS="3",
+        TUNERY_OUTBOUND_SECONDS="60",
     ) as running:
         yield running
 
@@ -115,7 +116,7 @@ def test_a_bad_row_refuses_the_import_unless_it_is_accepted(
         ({"secret_key": "another-canary-1122334455"}, "remote_signature", "secret_key"),
         ({"bucket": "no-such-bucket"}, "remote_bucket", "bucket"),
         ({"access_key": BLIND, "secret_key": BLIND_SECRET}, "remote_forbidden", None),
-        ({"endpoint": f"http://127.0.0.1:{free_ports(1)[0]}"}, "remote_unreachable", None),
+        ({"endpoint": CLOSED}, "remote_unreachable", None),
         ({"endpoint": "http://no-such-host.invalid"}, "remote_host_unknown", None),
     ],
 )
@@ -194,7 +195,7 @@ def test_an_object_that_came_later_is_not_read(
     with worker_stopped(served.process.pid):
         client.connections.import_files("later", name="later")
         store.put(bucket, "b.jsonl", rows(40))
-    assert client.datasets.wait("later", timeout=60).rows == 40
+    assert client.datasets.wait("later", timeout=PATIENCE).rows == 40
 
 
 def test_too_much_is_refused_before_it_begins(client: Client, store: Seaweed, bucket: str) -> None:
@@ -241,7 +242,7 @@ def _imported(
     client: Client, connection: str, path: str, name: str | None = None, options: ImportOptions | None = None
 ):
     made = client.connections.import_files(connection, path, name=name or f"ds-{path}", options=options)
-    return client.datasets.wait(made.name, timeout=60)
+    return client.datasets.wait(made.name, timeout=PATIENCE)
 
 
 def _stop_at_the_last(
@@ -258,9 +259,10 @@ def _stop_at_the_last(
         client.connections.import_files(name, name=name)
         meddle()
     with pytest.raises(Problem) as caught:
-        client.datasets.wait(name, timeout=60)
+        client.datasets.wait(name, timeout=PATIENCE)
     version = client.datasets.version(name, 1)
     assert (version.state, version.rows, version.content_hash) == ("failed", 0, None)
     assert version.error == caught.value.as_dict()
-    assert not list((served.folder / "data" / "uploads").iterdir()), "nothing is left on the way in"
+    uploads = served.folder / "data" / "uploads"
+    wait("all to go that was on the way in", lambda: not any(uploads.iterdir()))
     return caught.value

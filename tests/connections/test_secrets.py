@@ -1,12 +1,12 @@
 """Sealed secrets, and signatures against the examples that AWS publishes."""
 
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.patience import wait
 from tunery.connections.signature import encode_path, encode_query, signed_headers
 from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
@@ -69,10 +69,7 @@ def test_engines_do_not_get_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TUNERY_TEST_MARK", "seen")
     folder = AttemptFolder(tmp_path)
     local.start(["env"], folder, {})
-    end = time.monotonic() + 10
-    while local.alive(folder):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait("its end", lambda: not local.alive(folder))
     said = folder.log.read_text()
     assert "TUNERY_TEST_MARK=seen" in said
     assert "TUNERY_SECRET_KEY" not in said

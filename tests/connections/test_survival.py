@@ -12,7 +12,8 @@ import pytest
 from bench.standin import Gate
 from tests.connections.conftest import rows
 from tests.connections.seaweed import Seaweed
-from tests.e2e.whole import Whole, wait
+from tests.e2e.whole import Whole
+from tests.patience import PATIENCE, wait
 from tunery.core.errors import Problem
 from tunery.sdk.client import Client
 
@@ -40,7 +41,7 @@ def begun_and_killed(whole: Whole, store: Seaweed, bucket: str, gate: Gate) -> N
     client = whole.start()
     client.connections.create("lake", **(store.settings(bucket) | {"endpoint": gate.url}))
     made = client.connections.import_files("lake", name="rows")
-    assert gate.reached.wait(30)
+    assert gate.reached.wait(PATIENCE)
     assert made.task is not None
     assert client.tasks.get(made.task).state == "running"
     assert whole.process is not None
@@ -48,7 +49,7 @@ def begun_and_killed(whole: Whole, store: Seaweed, bucket: str, gate: Gate) -> N
     whole.kill_server()
     if worker.is_running():
         os.kill(worker.pid, signal.SIGKILL)
-    wait("the worker's end", lambda: not worker.is_running(), 10)
+    wait("the worker's end", lambda: not worker.is_running())
 
 
 def test_an_import_goes_on_after_the_server_was_killed(
@@ -57,7 +58,7 @@ def test_an_import_goes_on_after_the_server_was_killed(
     begun_and_killed(whole, store, bucket, gate)
     gate.opened.set()
     client = whole.start()
-    version = client.datasets.wait("rows", timeout=60)
+    version = client.datasets.wait("rows", timeout=PATIENCE)
     assert (version.rows, version.state, version.version) == (150, "published", 1)
     assert [
         row["messages"][0]["content"][0]["text"] for row in client.datasets.rows("rows", 1, 149, 5).rows
@@ -74,7 +75,7 @@ def test_an_import_that_cannot_go_on_leaves_nothing(
     gate.opened.set()
     client = whole.start()
     with pytest.raises(Problem) as caught:
-        client.datasets.wait("rows", timeout=60)
+        client.datasets.wait("rows", timeout=PATIENCE)
     assert caught.value.code == "remote_bucket"
     (version,) = client.datasets.versions("rows")
     assert (version.state, version.rows, version.content_hash) == ("failed", 0, None)
@@ -114,4 +115,4 @@ def _lost(client: Client) -> None:
 
 
 def _nothing_left(whole: Whole) -> None:
-    assert list((whole.data / "uploads").iterdir()) == []
+    wait("what was staged to go", lambda: not any((whole.data / "uploads").iterdir()))

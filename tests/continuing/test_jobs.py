@@ -31,7 +31,7 @@ def test_the_next_run_starts_from_the_last_ones_settings(place: Place) -> None:
 
 def test_its_base_model_changes_only_between_runs(place: Place) -> None:
     other = str(bare_model(place.folder, "other"))
-    slow = {"data": "first", "settings": {"finetuning_type": "full", "max_steps": 5000}}
+    slow = {"data": "first", "settings": {"finetuning_type": "full", "max_steps": 100_000}}
     going = place.create(name="line", base_model=str(place.model), **slow)
     with pytest.raises(Problem) as caught:
         place.resolve(name="line", base_model=other, **slow)

@@ -8,6 +8,7 @@ from typing import get_args
 import orjson
 import pytest
 
+from tests.patience import wait
 from tests.toys import toy_model, toy_rows
 from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
@@ -95,13 +96,10 @@ def test_launcher_starts_and_kills(name: str, tmp_path: Path) -> None:
     launcher = LAUNCHERS.load(name)
     folder = AttemptFolder(tmp_path)
     assert not launcher.alive(folder)
-    launcher.start([sys.executable, "-c", "import time; time.sleep(60)"], folder, {})
+    launcher.start([sys.executable, "-c", "import time; time.sleep(600)"], folder, {})
     assert launcher.alive(folder)
     launcher.kill(folder)
-    for _ in range(1000):
-        if not launcher.alive(folder):
-            break
-    assert not launcher.alive(folder)
+    wait("its end", lambda: not launcher.alive(folder))
 
 
 def test_no_two_families_claim_a_model_type() -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.jobs.house import alpaca, bare_model
+from tests.patience import PATIENCE
 from tests.served import Served, server
 from tunery.core.errors import Problem
 from tunery.schemas.diagnosis import Diagnosis
@@ -29,16 +30,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def run(served: Served) -> Iterator[str]:
     with Client(served.url, served.token) as client:
         client.datasets.create(str(served.folder / "rows.jsonl"), name="rows", publish=True)
-        client.datasets.wait("rows", timeout=60)
+        client.datasets.wait("rows", timeout=PATIENCE)
         spec = {
             "name": "hyperbola",
             "base_model": f"{served.folder}/bare",
             "data": "rows",
             "settings": {"max_steps": STEPS},
         }
+        served.hold.at(0)  # it has no measurement yet
         made = client.runs.create(spec)
         assert client.runs.diagnose(made.id) == Diagnosis(run=made.id, step=0, points=0, complete=False)
-        yield client.runs.wait(made.id, timeout=60).id
+        served.hold.release()
+        yield client.runs.wait(made.id, timeout=PATIENCE).id
 
 
 def test_rest_and_client_give_the_same(served: Served, run: str) -> None:

@@ -16,6 +16,13 @@ def whole(tmp_path: Path, free_port: int) -> Iterator[Whole]:
     made.close()
 
 
+@pytest.fixture
+def held(whole: Whole) -> Whole:
+    """Its engines wait where the test wants them to."""
+    whole.hold_engines()
+    return whole
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_model(tmp_path_factory.mktemp("toy") / "toy-llama", max_position_embeddings=512)

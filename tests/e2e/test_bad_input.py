@@ -14,6 +14,7 @@ import yaml
 from sqlalchemy import create_engine, text
 
 from tests.jobs.house import alpaca, bare_model
+from tests.patience import PATIENCE, wait
 from tests.served import Done, Served, server, tunery
 from tunery.core.errors import Problem
 
@@ -49,6 +50,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with server(folder) as running:
         for name, file in (("rows", "rows.jsonl"), ("few", "few.jsonl"), ("words", "words.txt")):
             assert running.tunery("data", "import", file, "--name", name).returncode == 0
+        wait("the imports to be tidied up", lambda: uploads(running) == [])
         yield running
 
 
@@ -62,9 +64,13 @@ def inside(served: Served) -> tuple[dict[str, int], list[str]]:
     return counts, sorted(name for name in files if not name.startswith("tunery.db"))
 
 
+def uploads(served: Served) -> list[str]:
+    return [name for name in inside(served)[1] if name.startswith("uploads/")]
+
+
 def call(served: Served, method: str, path: str, token: str | None = None, **more: Any) -> httpx.Response:
     key = {"Authorization": f"Bearer {token or served.token}"}
-    return httpx.request(method, served.url + path, headers=key, timeout=30, **more)
+    return httpx.request(method, served.url + path, headers=key, timeout=PATIENCE, **more)
 
 
 def said_well(done: Done, code: str, exit_code: int = 1) -> dict[str, Any]:
@@ -185,9 +191,10 @@ def test_a_file_that_is_no_data_leaves_its_reason_and_nothing_else(served: Serve
     (served.folder / filename).write_bytes(content)
     counts, _ = inside(served)
     said_well(served.tunery("data", "import", filename, "--name", filename, "--json"), code)
+    # The worker tidies up when the end is on record.
+    kept = code in ("rows_rejected", "json_broken", "format_unknown", "no_rows")
+    wait("only what is kept to be there", lambda: len(uploads(served)) == kept)
     after, files = inside(served)
-    kept = [name for name in files if name.startswith("uploads/")]
-    assert len(kept) == (code in ("rows_rejected", "json_broken", "format_unknown", "no_rows"))
     assert [name for name in files if name.startswith("blobs/incoming/")] == []
     assert after["dataset_version"] == counts["dataset_version"] + 1
     version = call(served, "GET", f"/api/v1/datasets/{filename}").json()["latest"]
@@ -199,7 +206,7 @@ def test_a_file_that_is_no_data_leaves_its_reason_and_nothing_else(served: Serve
     # The name is not burnt: good rows make its next version.
     assert served.tunery("data", "import", "few.jsonl", "--name", filename).returncode == 0
     assert call(served, "GET", f"/api/v1/datasets/{filename}").json()["latest"]["version"] == 2
-    assert [name for name in inside(served)[1] if name.startswith("uploads/")] == []
+    wait("what was kept to go", lambda: uploads(served) == [])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.mount import fill, small_disk
-from tests.e2e.whole import Whole, spec, wait
+from tests.e2e.whole import Whole, spec
 from tests.jobs.house import alpaca
+from tests.patience import PATIENCE, wait
 from tests.served import server, tunery
 from tunery.core.attempt import attempt_folder
 from tunery.core.errors import Problem
@@ -76,7 +77,7 @@ def test_an_import_that_finds_no_room(tmp_path: Path) -> None:
         ballast = fill(data, leave=rows.stat().st_size + 2**19)
         done = served.tunery("data", "import", rows, "--name", "noise", "--json")
         assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "disk_full"), done
-        assert os.listdir(data / "uploads") == []
+        wait("the upload to go", lambda: os.listdir(data / "uploads") == [])
         assert list((data / "blobs/sha256").rglob("?" * 64)) == []
         assert os.listdir(data / "blobs/incoming") == []
         ballast.unlink()
@@ -99,6 +100,7 @@ def curve(client: Client, run: str) -> list[tuple[int, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("leave", [0, 40 * 2**10, 2 * 2**20])
 def test_a_training_that_finds_no_room_rests_and_goes_on(
     whole: Whole, model: Path, tmp_path: Path, leave: int
@@ -108,9 +110,11 @@ def test_a_training_that_finds_no_room_rests_and_goes_on(
     client.datasets.create(alpaca(tmp_path / "rows.jsonl", 160), name="rows")
     client.datasets.wait("rows")
     settings = {"finetuning_type": "full", "max_steps": 40, "checkpoint_limit": 20, "lora_dropout": None}
+    whole.hold.at(12)
     run = client.runs.create(spec(model, "rows", name="full", settings=settings)).id
     wait("step 7", lambda: client.runs.get(run).progress.step >= 7)
     ballast = fill(whole.data, leave)
+    whole.hold.release()
     wait("the run to rest", lambda: resting(whole, client, run))
     for folder in attempt_folder(whole.data, run, 1).checkpoints.glob("step-*"):
         checkpoint.verify(folder)
@@ -125,12 +129,12 @@ def test_a_training_that_finds_no_room_rests_and_goes_on(
 def gone_on(client: Client, run: str) -> RunDetail:
     """The run at its end. Where the pause could be recorded, at once or when there was room again, it is resumed."""
     try:
-        return client.runs.wait(run, timeout=120)
+        return client.runs.wait(run, timeout=PATIENCE)
     except Problem as problem:
         if problem.code != "disk_full":
             raise
     client.runs.resume(run)
-    return client.runs.wait(run, timeout=120)
+    return client.runs.wait(run, timeout=PATIENCE)
 
 
 def resting(whole: Whole, client: Client, run: str) -> bool:

@@ -1,37 +1,37 @@
 """A real run that is paused, restarted, killed while it is judged: it ends as if nothing had been."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.whole import Whole, spec, wait
+from tests.e2e.whole import Whole, spec
 from tests.jobs.house import alpaca
+from tests.patience import PATIENCE, wait
 from tunery.core.attempt import attempt_folder
-from tunery.core.process import ProcessIdentity
 from tunery.sdk.client import Client
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.usefixtures("held")]
 
 
-def judging(whole: Whole, client: Client, run: str) -> ProcessIdentity | None:
-    """The engine that judges now."""
+ROWS = 60
+"""More than the steps of the training, so that an engine that is held at some row has trained to the end."""
+
+
+def judging(whole: Whole, client: Client, run: str) -> bool:
+    """Whether an engine is amid the judging; it is held there."""
     folder = attempt_folder(whole.data, run, client.runs.get(run).attempt, "evaluate")
-    engine = ProcessIdentity.load(folder.process)
-    started = any(event["type"] == "started" for event in folder.read_events()[0])
-    return engine if engine is not None and started and engine.alive() else None
+    return any(event.get("done", 0) >= ROWS // 2 for event in folder.read_events()[0])
 
 
 def kill_judge(whole: Whole, client: Client, run: str) -> None:
-    wait("the evaluation", lambda: judging(whole, client, run) is not None)
-    engine = judging(whole, client, run)
-    assert engine is not None
-    os.kill(engine.pid, 9)
+    wait("the evaluation", lambda: judging(whole, client, run))
+    whole.kill_engine(run, client.runs.get(run).attempt, "evaluate")
 
 
 def begun(whole: Whole, model: Path, tmp_path: Path) -> tuple[Client, str]:
-    """A run that trains for some seconds and is judged for some more."""
+    """A run that is judged, too; half of the rows at most, until the hold is released."""
+    whole.hold.at(ROWS // 2)
     client = whole.start()
     client.datasets.create(alpaca(tmp_path / "rows.jsonl", 160), name="rows")
     client.datasets.wait("rows")
@@ -41,7 +41,7 @@ def begun(whole: Whole, model: Path, tmp_path: Path) -> tuple[Client, str]:
             "rows",
             name="interrupted",
             settings={"max_steps": 25},
-            evaluate={"dataset": "rows", "max_rows": 60, "max_new_tokens": 200},
+            evaluate={"dataset": "rows", "max_rows": ROWS, "max_new_tokens": 200},
             publish={"auto": True, "name": "tuned"},
         )
     )
@@ -50,21 +50,24 @@ def begun(whole: Whole, model: Path, tmp_path: Path) -> tuple[Client, str]:
 
 def test_paused_restarted_resumed_and_killed_while_judged(whole: Whole, model: Path, tmp_path: Path) -> None:
     client, run = begun(whole, model, tmp_path)
+    whole.hold.at(15)
     wait("step 5", lambda: client.runs.get(run).progress.step >= 5)
     client.runs.pause(run)
     wait("the pause", lambda: client.runs.get(run).state == "paused")
     step = client.runs.get(run).progress.step
+    whole.hold.at(ROWS // 2)
     whole.kill_server()
     client = whole.start()
     found = client.runs.get(run)
     assert (found.state, found.progress.step) == ("paused", step)
     client.runs.resume(run)
     kill_judge(whole, client, run)
-    ended = client.runs.wait(run, timeout=120)
+    whole.hold.release()
+    ended = client.runs.wait(run, timeout=PATIENCE)
     assert (ended.state, ended.model) == ("succeeded", "tuned:1")
     assert ended.evaluation is not None
     evaluation = client.evaluations.get(ended.evaluation)
-    assert (evaluation.state, evaluation.rows) == ("succeeded", 60)
+    assert (evaluation.state, evaluation.rows) == ("succeeded", ROWS)
     (series,) = client.runs.metrics(run, names=["train_loss"])
     assert series.steps == list(range(1, 26))
     events = client.runs.events(run)
@@ -77,9 +80,10 @@ def test_paused_restarted_resumed_and_killed_while_judged(whole: Whole, model: P
 )
 def test_asked_while_it_is_judged(whole: Whole, model: Path, tmp_path: Path, verb: str, state: str) -> None:
     client, run = begun(whole, model, tmp_path)
-    wait("the evaluation", lambda: judging(whole, client, run) is not None)
+    wait("the evaluation", lambda: judging(whole, client, run))
     getattr(client.runs, verb)(run)
     wait(state, lambda: client.runs.get(run).state != "running")
+    whole.hold.release()
     found = client.runs.get(run)
     assert found.state == state
     assert found.evaluation is not None
@@ -90,5 +94,5 @@ def test_asked_while_it_is_judged(whole: Whole, model: Path, tmp_path: Path, ver
         assert client.runs.get(run).model == "tuned:1"
     if verb == "pause":
         client.runs.resume(run)
-        ended = client.runs.wait(run, timeout=120)
+        ended = client.runs.wait(run, timeout=PATIENCE)
         assert (ended.state, ended.model) == ("succeeded", "tuned:1")

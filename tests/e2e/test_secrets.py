@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.jobs.house import alpaca, bare_model
+from tests.patience import PATIENCE, wait
 from tests.served import server
 
 pytestmark = pytest.mark.e2e
@@ -36,11 +37,11 @@ def test_no_secret_is_kept_or_told(tmp_path: Path) -> None:
         assert all(len(secret) > 20 for secret in secrets)
         answers: list[str] = []
         assert served.tunery("data", "import", "rows.jsonl", "--name", "rows").returncode == 0
-        spec = {"base_model": str(base), "data": "rows", "settings": {"max_steps": 150}}
+        spec = {"base_model": str(base), "data": "rows", "settings": {"max_steps": 100_000}}
         run = ""
         for secret in secrets:
             key = {"Authorization": f"Bearer {secret}"}
-            with httpx.Client(base_url=served.url, headers=key) as client:
+            with httpx.Client(base_url=served.url, headers=key, timeout=PATIENCE) as client:
                 for path in (
                     "/api/v1/runs",
                     "/api/v1/none",
@@ -57,13 +58,12 @@ def test_no_secret_is_kept_or_told(tmp_path: Path) -> None:
                 if secret == served.token:
                     run = client.post("/api/v1/runs", json=spec).json()["id"]
         with httpx.Client(base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}) as client:
-            while client.get(f"/api/v1/runs/{run}").json()["state"] == "queued":
-                pass
+            wait("an engine", lambda: client.get(f"/api/v1/runs/{run}").json()["progress"]["step"] > 0)
             lines = processes_of(served.folder / "data")
             assert any(run.encode() in line for line in lines.values()), "an engine runs"
             assert any(b"tunery.jobs" in line for line in lines.values()), "a worker runs"
-            while client.get(f"/api/v1/runs/{run}").json()["state"] == "running":
-                pass
+            client.post(f"/api/v1/runs/{run}/stop")
+            wait("its end", lambda: client.get(f"/api/v1/runs/{run}").json()["state"] == "stopped")
             answers.append(client.get(f"/api/v1/runs/{run}/events?limit=1000").text)
             answers.append(client.get(f"/api/v1/runs/{run}/log").text)
             answers.append(client.get("/api/v1/tokens").text)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.whole import Whole, spec, wait
+from tests.e2e.whole import Whole, spec
+from tests.patience import wait
 from tunery.sdk.client import Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -16,6 +17,7 @@ def curve(client: Client, run: str) -> list[tuple[int, float]]:
     return list(zip(series.steps, series.values, strict=True))
 
 
+@pytest.mark.usefixtures("held")
 def test_every_kill_leaves_the_curve_as_it_was(
     whole: Whole, model: Path, real_rows: Callable[[str], Path]
 ) -> None:
@@ -26,17 +28,22 @@ def test_every_kill_leaves_the_curve_as_it_was(
     undisturbed = client.runs.create(spec(model, "alpaca", name="calm", settings=settings))
     assert client.runs.wait(undisturbed.id).state == "succeeded"
 
+    whole.hold.at(15)
     run = client.runs.create(spec(model, "alpaca", name="stormy", settings=settings)).id
 
     def reach(step: int) -> None:
         wait(f"step {step}", lambda: client.runs.get(run).progress.step >= step)
 
+    # None of the three comes too late: the engine waits some steps further on.
     reach(8)
     whole.kill_engine(run, client.runs.get(run).attempt)
+    whole.hold.at(30)
     reach(20)
     whole.kill_worker()
+    whole.hold.at(45)
     reach(32)
     whole.kill_server()
+    whole.hold.release()
     client = whole.start()
     ended = client.runs.wait(run)
 

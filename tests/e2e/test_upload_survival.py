@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from bench.standin import Gate
 from bench.upload import measure
 from tests.e2e.whole import Whole
+from tests.patience import PATIENCE, wait
 from tests.sdk.cutting_proxy import cutting_proxy
 from tests.served import environment
 from tunery.sdk.client import Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 ROWS = 120_000
+SECOND_HALF = b"Repeat once more "
+"""In every row of it."""
 
 
 @pytest.fixture
@@ -32,7 +36,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     with path.open("w") as file:
         for number in range(ROWS):
-            line = {"instruction": f"Repeat {number}: {'abc ' * 60}", "output": f"{number} it is"}
+            says = "Repeat" if number < ROWS // 2 else SECOND_HALF.decode().strip()
+            line = {"instruction": f"{says} {number}: {'abc ' * 60}", "output": f"{number} it is"}
             file.write(json.dumps(line) + "\n")
     return path
 
@@ -74,13 +79,15 @@ def test_a_client_killed_amid_an_upload_goes_on_when_called_again(whole: Whole, 
     client = whole.start()
     token = (whole.folder / "token").read_text()
     size = rows.stat().st_size
+    gate = Gate(whole.port, SECOND_HALF)
     command = [sys.executable, "-m", "tunery.cli", "data", "import", str(rows), "--name", "again", "--json"]
     variables = environment(whole.folder, TUNERY_URL=whole.url, TUNERY_TOKEN=token)
-    first = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
-    while not (listed := client.uploads.list().data) or listed[0].offset == 0:
-        assert first.poll() is None, "it was too quick to be killed"
+    first = subprocess.Popen(command, env={**variables, "TUNERY_URL": gate.url}, stdout=subprocess.DEVNULL)
+    assert gate.reached.wait(PATIENCE)
+    wait("the first half", lambda: any(one.offset for one in client.uploads.list().data))
     first.kill()
     first.wait()
+    gate.close()
     (left,) = client.uploads.list().data
     assert 0 < left.offset < size
     staged = (whole.data / "uploads" / left.id).read_bytes()

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.held_engine import HELD_ENGINE
+from tests.hold import Hold
+from tests.patience import PATIENCE
 from tunery.core.attempt import attempt_folder
 from tunery.core.process import ProcessIdentity
 from tunery.sdk.client import Client
@@ -31,6 +32,11 @@ class Whole:
         return self.folder / "data"
 
     @property
+    def hold(self) -> Hold:
+        """How far its engines may go, where `hold_engines` was called before the start."""
+        return Hold(self.folder / "hold")
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -45,7 +51,8 @@ class Whole:
                 "TUNERY_CONFIG": str(self.folder / "client.json"),
                 "TUNERY_DATA": str(self.data),
                 "TUNERY_HEARTBEAT_SECONDS": "0.5",
-                "TUNERY_LEASE_SECONDS": "2",
+                "TUNERY_LEASE_SECONDS": "60",
+                **self.hold.environment,
                 "TUNERY_ENGINE_THREADS": "1",
                 "TUNERY_STANDBY_ENGINES": "0",
                 **self.settings,
@@ -66,6 +73,10 @@ class Whole:
         self.clients.append(client)
         return client
 
+    def hold_engines(self) -> None:
+        """Its engines are the real one that heeds the hold."""
+        self.settings["TUNERY_ENGINE_COMMAND"] = json.dumps(HELD_ENGINE)
+
     def kill_server(self) -> None:
         """kill -9; its worker is ended by the kernel."""
         assert self.process is not None
@@ -77,8 +88,8 @@ class Whole:
     def kill_worker(self) -> None:
         os.kill(self._child("tunery.jobs"), 9)
 
-    def kill_engine(self, run: str, attempt: int) -> None:
-        engine = ProcessIdentity.load(attempt_folder(self.data, run, attempt).process)
+    def kill_engine(self, run: str, attempt: int, stage: str = "train") -> None:
+        engine = ProcessIdentity.load(attempt_folder(self.data, run, attempt, stage).process)
         assert engine is not None
         os.kill(engine.pid, 9)
 
@@ -99,16 +110,9 @@ class Whole:
             client.close()
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
-
-
-def wait(what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
 
 
 def spec(model: Path, dataset: str, **changes: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests import patience
+from tests.held_engine import hold_back
+from tests.hold import Hold
+from tests.patience import PATIENCE
 from tests.toys import toy_model
 from tunery.core.attempt import AttemptFolder
 from tunery.core.files import read_json
 from tunery.engine.__main__ import main
-
-PATIENCE_SECONDS = 120.0
 
 
 class Engines:
@@ -26,15 +27,15 @@ class Engines:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tunery.engine.train", "tunery.engine.evaluate", "peft"])
 
-    def start(self, folder: AttemptFolder) -> BaseProcess:
-        child = self._context.Process(target=_work, args=(str(folder.path),))
+    def start(self, folder: AttemptFolder, hold: Hold | None = None) -> BaseProcess:
+        child = self._context.Process(target=_work, args=(str(folder.path), hold and hold.path))
         child.start()
         return child
 
     def run(self, folder: AttemptFolder) -> dict[str, Any]:
         """Until it ends by itself; returns result.json."""
         child = self.start(folder)
-        child.join(PATIENCE_SECONDS)
+        child.join(PATIENCE)
         assert child.exitcode is not None, "the engine doesn't end"
         child.close()
         result = folder.read_result()
@@ -42,19 +43,30 @@ class Engines:
         return result
 
     def run_until(self, folder: AttemptFolder, step: int, do: Callable[[BaseProcess], None]) -> None:
-        """Start it, do something to it when a metric of `step` appeared, wait for its end."""
-        child = self.start(folder)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not any(event["step"] >= step for event in events(folder, "metric")):
-            assert child.is_alive(), f"it ended before step {step}:\n{folder.log.read_text()}"
-            assert time.monotonic() < deadline, "the engine doesn't get on"
-            time.sleep(0.001)
+        """Start it, do something to it when a metric of `step` appeared, wait for its end.
+
+        That happens somewhere between this step and the end of the next: there it waits until it was done.
+        """
+        hold = Hold(folder.path / "hold")
+        hold.at(step + 1)
+        child = self.start(folder, hold)
+
+        def reached() -> bool:
+            lives = child.is_alive()
+            there = any(event["step"] >= step for event in events(folder, "metric"))
+            assert there or lives, f"it ended before step {step}:\n{folder.log.read_text()}"
+            return there
+
+        patience.wait(f"step {step}", reached, pause=0.001)
         do(child)
-        child.join(PATIENCE_SECONDS)
+        hold.release()
+        child.join(PATIENCE)
         child.close()
 
 
-def _work(path: str) -> None:
+def _work(path: str, hold: Path | None) -> None:
+    if hold is not None:
+        hold_back(hold)
     log = os.open(AttemptFolder(Path(path)).log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

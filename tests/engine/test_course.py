@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Engines, events, losses
+from tests.patience import PATIENCE
 from tests.toys import attempt, toy_conversations
 from tunery.core.attempt import AttemptFolder
 from tunery.data.rows import Conversation, Message
@@ -98,7 +99,7 @@ def test_the_feed_keeps_the_order_and_stays_a_little_ahead() -> None:
         return []
 
     with Feed(planned(50), make) as feed:
-        assert ahead.wait(30)
+        assert ahead.wait(PATIENCE)
         assert len(made) == 4
         assert [feed.next()[0].first for _ in range(50)] == list(range(50))
         with pytest.raises(StopIteration):

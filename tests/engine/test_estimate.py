@@ -77,8 +77,8 @@ def test_tokens_and_steps_are_those_of_the_training(
     assert time is not None
     assert memory is not None
     assert time.low < time.value < time.high
-    # A machine with other work can slow either down; by how much isn't this test's question.
-    assert time.low / 10 < real.train_seconds < time.high * 10
+    # A machine with other work can slow either down; by how much isn't this test's question, but the unit is.
+    assert time.low / 100 < real.train_seconds < time.high * 100
     assert memory.low / 2 < real.peak_rss_mb < memory.high * 2
     assert found.fits
     assert {event["stage"] for event in events(asked, "progress")} == {"try"}

@@ -1,13 +1,14 @@
 """The engine that waited with everything imported trains exactly what a new one trains."""
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.engine.conftest import Engines, losses
+from tests.patience import PATIENCE, wait
 from tests.toys import attempt
+from tunery.core import standby
 from tunery.core.attempt import AttemptFolder
 from tunery.core.process import ProcessIdentity
 from tunery.launch import local
@@ -19,17 +20,11 @@ def ended(folder: AttemptFolder) -> bool:
     return not local.alive(folder)
 
 
-def wait_for_end(folder: AttemptFolder, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not ended(folder):
-        assert time.monotonic() < deadline, folder.log.read_text()
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 def test_equal_bit_for_bit_and_with_the_threads_of_the_run(
-    engines: Engines, base: Path, tmp_path: Path
+    engines: Engines, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(standby, "_ANSWER_SECONDS", PATIENCE)  # it answers as soon as Python has started
     settings = {
         "epochs": 1,
         "batch_size": 4,
@@ -48,7 +43,7 @@ def test_equal_bit_for_bit_and_with_the_threads_of_the_run(
         waited = attempt(tmp_path / "waited", base, **settings)
         local.start([*COMMAND, str(waited.path)], waited, {})
         assert ProcessIdentity.load(waited.process) == waiting
-        wait_for_end(waited)
+        wait("its end", lambda: ended(waited))
     finally:
         local.stand_down()
     result = waited.read_result()

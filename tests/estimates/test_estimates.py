@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.jobs.house import alpaca, bare_model
+from tests.patience import PATIENCE
 from tests.served import Served, server
 from tunery.core.errors import Problem
 from tunery.schemas.estimate import Estimate
@@ -28,7 +29,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def client(served: Served) -> Iterator[Client]:
     with Client(served.url, served.token) as made:
         made.datasets.create(str(served.folder / "rows.jsonl"), name="rows", publish=True)
-        made.datasets.wait("rows", timeout=60)
+        made.datasets.wait("rows", timeout=PATIENCE)
         yield made
 
 
@@ -43,7 +44,7 @@ def spec(served: Served, steps: int, model: str = "bare", **settings: Any) -> di
 
 
 def test_it_is_measured_once_for_all_that_it_depends_on(served: Served, client: Client) -> None:
-    first = client.runs.estimate(spec(served, 10), timeout=60)
+    first = client.runs.estimate(spec(served, 10), timeout=PATIENCE)
     assert (first.steps, first.tokens, first.fits) == (10, 500, True)
     asked = httpx.post(
         f"{served.url}/api/v1/runs/estimate",
@@ -52,7 +53,7 @@ def test_it_is_measured_once_for_all_that_it_depends_on(served: Served, client: 
     )
     again = Estimate.model_validate(asked.json())
     assert (again.state, again.found) == ("done", first), "neither seed nor name changes what is needed"
-    assert client.runs.estimate(spec(served, 20), timeout=60).steps == 20
+    assert client.runs.estimate(spec(served, 20), timeout=PATIENCE).steps == 20
 
 
 def test_the_command_line_asks_too(served: Served, client: Client) -> None:
@@ -65,10 +66,10 @@ def test_the_command_line_asks_too(served: Served, client: Client) -> None:
 
 
 def test_a_run_keeps_what_was_predicted_and_shows_it_beside_what_came(served: Served, client: Client) -> None:
-    predicted = client.runs.estimate(spec(served, 12), timeout=60)
+    predicted = client.runs.estimate(spec(served, 12), timeout=PATIENCE)
     run = client.runs.create(spec(served, 12))
     assert run.estimate == predicted
-    ended = client.runs.wait(run.id, timeout=60)
+    ended = client.runs.wait(run.id, timeout=PATIENCE)
     assert ended.estimate == predicted
     assert (
         "Predicted 0 s (0 to 0) and 100 MB for 12 steps; it took"
@@ -80,7 +81,7 @@ def test_a_run_keeps_what_was_predicted_and_shows_it_beside_what_came(served: Se
 def test_what_cannot_be_measured_says_why_and_can_be_asked_again(served: Served, client: Client) -> None:
     for _ in range(2):
         with pytest.raises(Problem) as caught:
-            client.runs.estimate(spec(served, 11, "huge"), timeout=60)
+            client.runs.estimate(spec(served, 11, "huge"), timeout=PATIENCE)
         assert caught.value.code == "out_of_memory"
 
 
@@ -92,11 +93,11 @@ def test_what_would_be_refused_is_refused(served: Served, client: Client) -> Non
 
 def test_a_run_that_goes_on_from_another_is_tried_from_there(served: Served, client: Client) -> None:
     earlier = client.runs.create({**spec(served, 5, finetuning_type="full"), "name": "earlier"})
-    client.runs.wait(earlier.id, timeout=60)
+    client.runs.wait(earlier.id, timeout=PATIENCE)
     anew = spec(served, 12, finetuning_type="full")
     on = {**anew, "continue_from": {"run": earlier.id}}
-    assert client.runs.estimate(on, timeout=60).steps == 12
+    assert client.runs.estimate(on, timeout=PATIENCE).steps == 12
     made = client.runs.create({**on, "name": "later"})
     assert made.estimate is not None
     assert client.runs.create({**anew, "name": "anew"}).estimate is None, "from the base it may need less"
-    client.runs.wait(made.id, timeout=60)
+    client.runs.wait(made.id, timeout=PATIENCE)

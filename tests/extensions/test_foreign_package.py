@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.patience import PATIENCE
+
 PLUGIN = Path(__file__).parent / "tunery_sample_plugin"
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROWS = "".join(
@@ -21,6 +23,7 @@ _SERVER = """
 import json, sys
 from pathlib import Path
 from starlette.testclient import TestClient
+from tests.patience import PATIENCE
 from tunery.core.settings import ServerSettings
 from tunery.db.engine import writing
 from tunery.server.app import create_app
@@ -53,7 +56,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def _done(command: list[str], environment: dict[str, str]) -> bytes:
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=120)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
@@ -117,7 +120,7 @@ def test_a_file_in_the_format_is_imported(installed: dict[str, str], tmp_path: P
         assert b"What is 0 plus one?" in orjson.dumps(shown)
     finally:
         server.terminate()
-        server.communicate(timeout=30)
+        server.communicate(timeout=PATIENCE)
 
 
 def test_the_reference_describes_all_three(installed: dict[str, str], tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """One server on one data folder, started and ended as the story of a test needs."""
 
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from tests import patience
+from tests.hold import Hold
+from tests.patience import PATIENCE
 from tests.served import Served, server
 from tunery.core.attempt import AttemptFolder, attempt_folder
 from tunery.schemas.run import RunDetail
@@ -21,6 +23,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.hold = Hold(folder / "hold")
         self._stack = ExitStack()
         self._token = ""
         self.served: Served | None = None
@@ -51,11 +54,11 @@ class Scene:
     def reach(self, client: Client, run: str, step: int) -> None:
         self.wait(f"step {step}", lambda: client.runs.get(run).progress.step >= step)
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 90) -> None:
-        end = time.monotonic() + seconds
-        while not ready():
-            assert time.monotonic() < end, f"waited {seconds} s for {what}\n{self.log()}"
-            time.sleep(0.05)
+    def wait(self, what: str, ready: Callable[[], object]) -> None:
+        try:
+            patience.wait(what, ready)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()}") from error
 
     def log(self) -> str:
         logs = sorted((self.data / "logs").glob("*.log"))
@@ -72,7 +75,7 @@ class Scene:
 
 def whole(client: Client, run: str, steps: int) -> RunDetail:
     """The run at its end: it succeeded, and every step is on its curve once."""
-    ended = client.runs.wait(run, timeout=120)
+    ended = client.runs.wait(run, timeout=PATIENCE)
     assert ended.state == "succeeded", ended.reason
     (series,) = client.runs.metrics(run, names=["train_loss"], points=100_000)
     assert list(zip(series.steps, series.values, strict=True)) == [(n, 1 / n) for n in range(1, steps + 1)]

@@ -19,6 +19,8 @@ DAY = 24 * 3600
 
 
 def begun(running: Running, name: str) -> str:
+    """A run in its middle, where it stays until the hold is released."""
+    running.scene.hold.at(STEPS // 2)
     run = running.scene.begin(running.client, STEPS, name=name)
     running.scene.reach(running.client, run, 7)
     return run
@@ -44,6 +46,7 @@ def test_a_database_locked_for_longer_than_anyone_waits(running: Running) -> Non
         assert (refused.code, refused.status) == ("database_busy", 503)
         assert "end what holds it" in refused.cure
         assert client.runs.get(run).state == "running"
+        scene.hold.release()
         scene.wait("the engine's end", lambda: scene.attempt(run).read_result() is not None)
         scene.wait("the worker to say so", lambda: "waits: database is locked" in scene.log())
         other.execute("ROLLBACK")
@@ -58,12 +61,14 @@ def test_a_disk_that_fails_to_sync(running: Running) -> None:
     running.scene.wait("the worker to say so", lambda: "disk I/O error" in running.scene.log())
     assert running.client.runs.get(run).state == "running"
     running.machine.be()
+    running.scene.hold.release()
     whole(running.client, run, STEPS)
 
 
 def test_a_run_rests_while_its_folder_cant_be_written(running: Running) -> None:
     run = begun(running, "read-only")
     with read_only(running.scene.data / "runs"):
+        running.scene.hold.release()
         running.scene.wait("the run to rest", lambda: running.client.runs.get(run).state == "paused")
         reason = running.client.runs.get(run).reason
     assert reason is not None
@@ -109,6 +114,7 @@ def test_a_clock_set_by_a_day(running: Running, days: int) -> None:
     client.runs.resume(run)
     scene.wait("the idle-time run to give way", lambda: client.runs.get(idle).state == "queued")
     running.machine.be()
+    scene.hold.release()
     ended = whole(client, run, STEPS)
     assert ended.attempt == 2
     assert whole(client, idle, STEPS).attempt == 2

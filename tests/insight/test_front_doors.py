@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import PATIENCE
 from tests.served import Served, server
 from tunery.core.errors import Problem
 from tunery.sdk.client import Client
@@ -37,7 +38,7 @@ def name(served: Served, client: Client) -> str:
         path = served.folder / "rows.json"
         path.write_text(json.dumps(rows))
         client.datasets.create(path, name="numbers")
-        client.datasets.wait("numbers", timeout=60)
+        client.datasets.wait("numbers", timeout=PATIENCE)
     return "numbers"
 
 
@@ -91,7 +92,7 @@ def test_equal_rows_share_their_statistics(served: Served, client: Client, name:
     path = served.folder / "same.json"
     path.write_text(json.dumps(rows_of(60)))
     client.datasets.create(path, name="same")
-    client.datasets.wait("same", timeout=60)
+    client.datasets.wait("same", timeout=PATIENCE)
     shared = client.datasets.statistics("same", 1, base_model="tunery-starter")
     assert (shared.task, shared.dataset) == (first.task, "same")
 
@@ -153,7 +154,7 @@ def test_a_deleted_version_leaves_its_hash_and_frees_its_bytes(served: Served, c
     for output in ("first", "second"):
         path.write_text(json.dumps([{**row, "output": f"{output} {n}"} for n, row in enumerate(rows_of(40))]))
         client.datasets.create(path, name="gone")
-        client.datasets.wait("gone", timeout=60)
+        client.datasets.wait("gone", timeout=PATIENCE)
     client.datasets.statistics("gone", 1)
     hash = client.datasets.version("gone", 1).content_hash
     left = client.datasets.delete_version("gone", 1)
@@ -166,7 +167,7 @@ def test_a_deleted_version_leaves_its_hash_and_frees_its_bytes(served: Served, c
     for blob in (served.folder / "data" / "blobs" / "sha256").rglob("*"):
         if blob.is_file():
             os.utime(blob, (1, 1))
-    freed = client.datasets.collect_garbage(timeout=60).result
+    freed = client.datasets.collect_garbage(timeout=PATIENCE).result
     assert freed is not None
     assert freed["blobs"] >= 4, "shard, index, manifest, and what the statistics knew of each row"
     assert freed["analyses"] == 1
@@ -176,5 +177,5 @@ def test_a_deleted_version_leaves_its_hash_and_frees_its_bytes(served: Served, c
     assert client.datasets.get("gone").latest is None
     path.write_text(json.dumps(rows_of(20)))
     client.datasets.create(path, name="gone")
-    assert client.datasets.wait("gone", timeout=60).version == 3, "a number is never given twice"
+    assert client.datasets.wait("gone", timeout=PATIENCE).version == 3, "a number is never given twice"
     assert done(served, "delete", "gone")["deleted"] == "gone"

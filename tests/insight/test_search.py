@@ -94,8 +94,8 @@ def test_a_hundred_thousand_rows(tmp_path: Path, real_rows: Callable[[str], Path
         for number, row in enumerate(some)
         if any("planet" in turn.text.lower() for turn in row.messages)
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     found = numbers(version, Query(text="Planet"))
-    assert time.perf_counter() - began < 4, "half a second on an idle machine"
+    assert time.process_time() - began < 4, "half a second on an idle machine"
     assert found == [number for number in range(100_000) if number % len(some) in set(fitting)]
     assert fitting

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from tests.jobs.house import House, alpaca
 from tunery.core.settings import ServerSettings
+from tunery.db.engine import reading
+from tunery.db.tables import task
 from tunery.schemas.statistics import Statistics, StatisticsRequest
 from tunery.services import datasets, statistics, tasks
 
@@ -16,7 +19,7 @@ ROWS = 40_000
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path, ServerSettings(data=tmp_path / "data", heartbeat_seconds=0.2, lease_seconds=1.0))
+    made = House(tmp_path, ServerSettings(data=tmp_path / "data", heartbeat_seconds=0.2, standby_engines=0))
     made.import_rows("rows", alpaca(tmp_path / "rows.jsonl", ROWS))
     yield made
     made.close()
@@ -38,9 +41,18 @@ def test_a_worker_that_goes_away_costs_nothing_but_time(house: House, how: signa
     house.wait("the import", lambda: imported(house))
     with house.context() as ctx:
         asked = statistics.ask(ctx, "rows", 1, StatisticsRequest())
-    house.wait("progress", lambda: bool((look(house).progress or {}).get("done")))
-    first.send_signal(how)
-    first.wait()
+
+    def under_way() -> bool:
+        with reading(house.engine) as connection:
+            found = connection.execute(select(task).where(task.c.id == asked.task)).one()
+        return found.state == "running" and bool((found.progress or {}).get("done"))
+
+    if how == signal.SIGKILL:
+        house.kill_amid(first, "progress", under_way)
+    else:
+        house.wait("progress", under_way)
+        first.send_signal(how)
+        first.wait()
     with house.context() as ctx:
         # One that is told to end may be so near its end that it comes to it.
         wanted = {"queued", "succeeded"} if how == signal.SIGTERM else {"running"}
@@ -50,6 +62,7 @@ def test_a_worker_that_goes_away_costs_nothing_but_time(house: House, how: signa
     done = look(house)
     assert done.found is not None
     assert (done.task, done.found.rows, done.found.duplicates) == (asked.task, ROWS, 0)
-    assert list((house.folder / "data" / "uploads").glob("analysis_*")) == []
+    uploads = house.folder / "data" / "uploads"
+    house.wait("its scratch to go", lambda: not any(uploads.glob("analysis_*")))
     with house.context() as ctx:
         assert statistics.ask(ctx, "rows", 1, StatisticsRequest()).task == asked.task

@@ -25,7 +25,7 @@ def house(tmp_path: Path, database_url: str) -> Iterator[House]:
         database_url=database_url,
         engine_command=FAKE_ENGINE,
         heartbeat_seconds=0.3,
-        lease_seconds=1.5,
+        lease_seconds=60,  # a machine may stall; a worker that was killed is known by its process
         standby_engines=0,
     )
     made = House(tmp_path, settings)

@@ -4,7 +4,8 @@ Given `-` for a folder, it waits to be told one.
 An estimate is given at once. An evaluation takes a step's time for each of `evaluate.max_rows` rows, which the base
 gets wrong and the tuned right.
 Step n has the loss 1 / n, and that of the m-th dataset is m / n; validations give twice as much, and one answer. It
-checkpoints every fifth step and goes on from the furthest it is given.
+checkpoints every fifth step and goes on from the furthest it is given. Where the test holds engines (tests/hold.py) it
+waits.
 `settings.max_steps` says how many steps there are; a base model named `crash` ends it at once.
 """
 
@@ -14,6 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # it is started as a file, from anywhere
+
+from tests.hold import held
 from tunery.core.attempt import AttemptFolder
 from tunery.core.clock import now_us
 from tunery.core.errors import Problem
@@ -73,6 +77,8 @@ def main() -> None:
             status = {"stop": "stopped", "pause": "paused", "cancel": "cancelled"}[want]
             break
         time.sleep(STEP_SECONDS)
+        if held(step):
+            continue
         step += 1
         tell("metric", values=losses("train_loss", 1))
         if settings["eval_steps"] and step % settings["eval_steps"] == 0:
@@ -131,6 +137,8 @@ def judge(folder: AttemptFolder, spec: EngineSpec, inputs: EngineInput) -> None:
     for done in range(1, rows + 1):
         time.sleep(STEP_SECONDS)
         tell("progress", stage="base model answers", done=done, total=rows)
+        while held(done):
+            time.sleep(STEP_SECONDS)
     scored = [
         EvaluatedRow(
             row=n,

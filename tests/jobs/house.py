@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from tests import patience
+from tests.hold import Hold
 from tunery.blobs.point import BLOBS
 from tunery.core.attempt import attempt_folder
 from tunery.core.folder import DataFolder
@@ -59,6 +60,7 @@ class House:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.hold = Hold(self.folder / "hold")
         for path in DataFolder(self.settings.folder).folders:
             path.mkdir(parents=True, exist_ok=True)
         self.engine = open_database(self.settings)
@@ -79,6 +81,7 @@ class House:
             "TUNERY_DATABASE_URL": self.settings.database_url,
             "TUNERY_ENGINE_SLOTS": str(self.settings.engine_slots),
             "TUNERY_STANDBY_ENGINES": str(self.settings.standby_engines),
+            **self.hold.environment,
         }
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
@@ -119,11 +122,11 @@ class House:
     def engine_process(self, run: str, attempt: int) -> ProcessIdentity | None:
         return ProcessIdentity.load(attempt_folder(self.settings.folder, run, attempt).process)
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while not ready():
-            assert time.monotonic() < end, f"waited {seconds} s for {what}\n{self.log()}"
-            time.sleep(0.02)
+    def wait(self, what: str, ready: Callable[[], object]) -> None:
+        try:
+            patience.wait(what, ready)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()}") from error
 
     def wait_for_state(self, run: str, *states: str) -> RunDetail:
         self.wait(f"{run} to be {states}, not {self.run(run).state}", lambda: self.run(run).state in states)
@@ -134,12 +137,34 @@ class House:
 
     def freeze(self, worker: subprocess.Popen[bytes]) -> None:
         """SIGSTOP, at a moment when it doesn't hold the one write lock: then everyone would stand still."""
-        while True:
-            worker.send_signal(signal.SIGSTOP)
-            if self._may_write():
-                return
-            worker.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
+
+        def frozen() -> bool:
+            self._stop(worker)
+            free = self._may_write()
+            if not free:
+                worker.send_signal(signal.SIGCONT)
+            return free
+
+        self.wait("a moment when nothing is written", frozen)
+
+    def kill_amid(self, worker: subprocess.Popen[bytes], what: str, under_way: Callable[[], object]) -> None:
+        """kill -9 while `what` is under way: the worker stands still while that is looked at.
+
+        `under_way` may only read: the worker may hold the one write lock.
+        """
+
+        def killed() -> bool:
+            self._stop(worker)
+            there = bool(under_way())
+            worker.send_signal(signal.SIGKILL if there else signal.SIGCONT)
+            return there
+
+        self.wait(what, killed)
+        worker.wait()
+
+    def _stop(self, worker: subprocess.Popen[bytes]) -> None:
+        worker.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def _may_write(self) -> bool:
         if self.engine.dialect.name == "postgresql":

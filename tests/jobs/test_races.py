@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,11 +19,13 @@ from tunery.db.tables import attempt, model_version, task
 from tunery.schemas.dataset import ImportOptions
 from tunery.schemas.model import PublishRequest
 from tunery.services import datasets, imports, models
+from tunery.services.context import Context
 from tunery.services.staging import sweep_uploads
 
 
 def state_of(house: House, name: str) -> str:
-    with house.context() as ctx:
+    with reading(house.engine) as connection:
+        ctx = Context(connection, house.settings, house.blobs, house.project)
         return datasets.get_version(ctx, name).state
 
 
@@ -55,9 +56,7 @@ def test_a_worker_killed_amid_an_import_is_as_if_it_never_was(house: House, tmp_
     def scratch() -> list[Path]:
         return list(DataFolder(house.settings.folder).uploads.glob("*/*/*"))
 
-    house.wait("the middle of the import", lambda: len(scratch()) > 0)
-    worker.kill()
-    worker.wait()
+    house.kill_amid(worker, "the import", lambda: scratch() and state_of(house, "large") == "importing")
     assert state_of(house, "large") == "importing"
     assert scratch()
     house.start_worker()
@@ -73,13 +72,23 @@ def test_a_worker_killed_amid_an_import_is_as_if_it_never_was(house: House, tmp_
 def test_deleting_a_dataset_ends_its_import(house: House, tmp_path: Path) -> None:
     house.import_rows("large", alpaca(tmp_path / "large.jsonl", 300_000))
     house.start_worker()
-    house.wait("the import to begin", lambda: any(path.count(".") for path in uploads(house)))
-    with house.context() as ctx:
-        large = datasets.get_dataset(ctx, "large")
-        datasets.delete_dataset(ctx, "large")
+
+    begun: list[str] = []
+
+    def deleted_amid() -> bool:
+        """Nobody else writes between the look and the deletion."""
+        with house.context() as ctx:
+            task_id = datasets.get_dataset(ctx, "large").task
+            if task_id is None or not any("." in path for path in uploads(house)):
+                return False
+            datasets.delete_dataset(ctx, "large")
+        begun.append(task_id)
+        return True
+
+    house.wait("the import to begin", deleted_amid)
     house.wait("nothing to be left", lambda: uploads(house) == [])
     with reading(house.engine) as connection:
-        assert connection.scalar(select(task.c.state).where(task.c.id == large.task)) == "cancelled"
+        assert connection.scalar(select(task.c.state).where(task.c.id == begun[0])) == "cancelled"
     with house.context() as ctx, pytest.raises(Problem):
         datasets.get_dataset(ctx, "large")
     house.import_rows("large", alpaca(tmp_path / "again.jsonl", 120))
@@ -112,11 +121,13 @@ def import_and_fail(house: House, file: Path) -> None:
 
 
 def test_a_dataset_may_go_while_a_run_uses_it(working: House, model: Path) -> None:
+    working.hold.at(20)
     run = working.submit(model, 40, publish={"auto": True})
     waiting = working.submit(model, 5)
     working.wait_for_step(run, 3)
     with working.context() as ctx:
         datasets.delete_dataset(ctx, "rows")
+    working.hold.release()
     assert working.wait_for_state(run, "succeeded", "failed").model is not None
     assert working.wait_for_state(waiting, "succeeded", "failed").state == "succeeded"
 
@@ -125,10 +136,12 @@ def test_a_dataset_may_go_while_a_run_uses_it(working: House, model: Path) -> No
 
 
 def test_the_second_run_waits_for_the_engine(working: House, model: Path) -> None:
+    working.hold.at(30)
     first, second = working.submit(model, 60), working.submit(model, 5)
     working.wait_for_step(first, 30)
     assert working.run(second).state == "queued"
     assert working.run(second).started is None
+    working.hold.release()
     ended = working.wait_for_state(second, "succeeded", "failed")
     assert ended.state == "succeeded"
     assert (ended.started or 0) >= (working.run(first).ended or 0)
@@ -137,7 +150,7 @@ def test_the_second_run_waits_for_the_engine(working: House, model: Path) -> Non
 @pytest.mark.parametrize(
     ("verb", "state"), [("pause", "paused"), ("cancel", "cancelled"), ("stop", "cancelled")]
 )
-def test_asked_while_it_is_prepared(house: House, model: Path, verb: str, state: str) -> None:
+def test_asked_while_it_is_prepared(house: House, model: Path, tmp_path: Path, verb: str, state: str) -> None:
     """The rows are laid out before an engine is there; the task is running, the run is not yet."""
     house.start_worker()
     house.wait("the import", lambda: state_of(house, "rows") == "published")
@@ -148,7 +161,10 @@ def test_asked_while_it_is_prepared(house: House, model: Path, verb: str, state:
         connection.execute(update(task).where(task.c.run_id == run).values(state="running", lease_until=0))
     house.ask(run, verb)
     house.start_worker()
-    time.sleep(1.0)  # long enough for a worker to do what it must not
+    house.wait("the task to be ended", lambda: task_states(house, run) == ["cancelled"])
+    # Whoever has done another import since has had the time to do what it must not.
+    house.import_rows("later", alpaca(tmp_path / "later.jsonl", 3))
+    house.wait("the next import", lambda: state_of(house, "later") == "published")
     found = house.run(run)
     assert (found.state, found.attempt) == (state, 0)
     assert not any(stage.state == "running" for stage in found.stages)
@@ -161,7 +177,7 @@ def test_asked_while_it_is_prepared(house: House, model: Path, verb: str, state:
 @pytest.mark.parametrize(("verb", "state"), [("pause", "paused"), ("cancel", "cancelled")])
 def test_asked_while_its_engine_hears_nothing(working: House, model: Path, verb: str, state: str) -> None:
     """An engine that was killed instead of answering isn't started again to be asked once more."""
-    run = working.submit(model, 500)
+    run = working.submit(model, 100_000)
     working.wait_for_step(run, 6)
     engine = working.engine_process(run, 1)
     assert engine is not None
@@ -180,7 +196,7 @@ def test_asked_while_its_engine_hears_nothing(working: House, model: Path, verb:
 
 
 def test_cancelled_before_the_attempt_of_a_dead_worker_is_taken_over(working: House, model: Path) -> None:
-    run = working.submit(model, 500)
+    run = working.submit(model, 100_000)
     working.wait_for_step(run, 6)
     engine = working.engine_process(run, 1)
     assert engine is not None
@@ -196,10 +212,12 @@ def test_cancelled_before_the_attempt_of_a_dead_worker_is_taken_over(working: Ho
     ("verb", "state"), [("pause", "paused"), ("stop", "stopped"), ("cancel", "cancelled")]
 )
 def test_asked_before_it_is_published(working: House, model: Path, verb: str, state: str) -> None:
+    working.hold.at(10)
     run = working.submit(model, 30, publish={"auto": True})
     working.wait_for_step(run, 1)
     working.workers[0].kill()
     working.workers[0].wait()
+    working.hold.release()
     result = attempt_folder(working.settings.folder, run, 1).result
     working.wait("the engine to end", result.exists)
     working.ask(run, verb)
@@ -218,7 +236,7 @@ def test_asked_before_it_is_published(working: House, model: Path, verb: str, st
 
 
 def test_a_worker_killed_before_it_started_the_engine(working: House, model: Path) -> None:
-    run = working.submit(model, 500)
+    run = working.submit(model, 100_000)
     working.wait_for_step(run, 2)
     working.workers[0].kill()
     working.workers[0].wait()
@@ -299,17 +317,15 @@ def test_a_worker_killed_amid_publishing_leaves_one_whole_version(working: House
     working.wait_for_state(run, "succeeded", "failed")
     output = attempt_folder(working.settings.folder, run, 1).output
     with (output / "large.safetensors").open("wb") as file:
-        for _ in range(600):
+        for _ in range(200):
             file.write(os.urandom(2**20))
     with working.context() as ctx:
         models.publish(ctx, PublishRequest(run=run, name="tuned", step=None))
     place = working.settings.folder / "models"
-    working.wait("the copying", lambda: any(place.glob(".mv_*")))
-    working.workers[0].kill()
-    working.workers[0].wait()
+    working.kill_amid(working.workers[0], "the copying", lambda: any(place.glob(".mv_*")))
     assert any(place.glob(".mv_*"))
     working.start_worker()
     working.wait("the publishing", lambda: task_states(working, run) == ["succeeded"] * 2)
     (published,) = list(place.iterdir())
     assert sorted(path.name for path in published.iterdir()) == ["large.safetensors", "model.safetensors"]
-    assert (published / "large.safetensors").stat().st_size == 600 * 2**20
+    assert (published / "large.safetensors").stat().st_size == 200 * 2**20

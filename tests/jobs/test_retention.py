@@ -30,11 +30,13 @@ def lived(house: House, model: Path) -> dict[str, str]:
     house.wait("the import", lambda: imported(house))
     made = {"good": house.submit(model, 22, publish={"auto": True, "name": "kept"})}
     house.wait_for_state(made["good"], "succeeded")
+    house.hold.at(40)
     for name in ("paused", "failed"):
         made[name] = house.submit(model, 60)
         house.wait_for_step(made[name], 12)
         house.ask(made[name], "pause")
         house.wait_for_state(made[name], "paused")
+    house.hold.release()
     house.workers[0].terminate()
     house.workers[0].wait()
     with writing(house.engine) as connection:

@@ -47,10 +47,12 @@ def fail(house: House, id: str, stage: str) -> None:
 
 
 def test_training_goes_on_from_the_newest_checkpoint(working: House, model: Path) -> None:
+    working.hold.at(40)
     id = working.submit(model, STEPS)
     working.wait_for_step(id, 12)
     working.ask(id, "pause")
     saved = working.wait_for_state(id, "paused").progress.saved
+    working.hold.release()
     fail(working, id, "train")
     made = again(working, id)
     assert working.run(id).state == "failed"
@@ -85,7 +87,7 @@ def test_what_cant_be_retried(working: House, model: Path) -> None:
             retry.retry(ctx, id, stage)  # pyright: ignore[reportArgumentType]
         return f"{problem.value.code}: {problem.value.message}"
 
-    id = working.submit(model, 1000)
+    id = working.submit(model, 100_000)
     working.wait_for_step(id, 3)
     assert refused(id).startswith("not_in_state")
     working.ask(id, "cancel")

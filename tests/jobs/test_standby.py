@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.house import House
+from tests.patience import PATIENCE
 from tunery.cli.checks import examine
 from tunery.core.files import read_json
 from tunery.core.folder import DataFolder
@@ -26,14 +27,18 @@ def report(house: House) -> StandbyReport | None:
     return StandbyReport.model_validate(read_json(path)) if path.exists() else None
 
 
+def listens(pid: int) -> bool:
+    return len(os.listdir(f"/proc/{pid}/task")) > 1
+
+
 def waiting(house: House, but: ProcessIdentity | None = None) -> ProcessIdentity:
-    """The engine that waits, once it is another than `but`."""
+    """The engine that waits, once it is another than `but`, and listens: for that it has a thread."""
     found: list[ProcessIdentity] = []
 
     def there() -> bool:
         told = report(house)
         found[:] = [ProcessIdentity(**one) for one in told.processes] if told else []  # pyright: ignore[reportArgumentType]
-        return bool(found) and found[0] != but and found[0].alive()
+        return bool(found) and found[0] != but and found[0].alive() and listens(found[0].pid)
 
     house.wait("an engine that waits", there)
     return found[0]
@@ -65,7 +70,7 @@ def test_a_run_gets_it_and_another_takes_its_place(working: House, model: Path) 
     assert working.losses(run) == [1 / n for n in range(1, 11)]
     second = waiting(working, but=ready)
     working.workers[0].terminate()
-    assert working.workers[0].wait(timeout=20) == 0
+    assert working.workers[0].wait(timeout=PATIENCE) == 0
     assert not second.alive()
     assert report(working) is None
 
@@ -102,10 +107,12 @@ def test_the_worker_killed_while_one_waits(working: House, model: Path) -> None:
 
 def test_the_worker_killed_while_one_that_waited_works(working: House, model: Path) -> None:
     ready = waiting(working)
+    working.hold.at(40)
     run = working.submit(model, 60)
     working.wait_for_step(run, 12)
     working.workers[0].kill()
     working.workers[0].wait()
+    working.hold.release()
     working.start_worker()
     ended = working.wait_for_state(run, "succeeded", "failed")
     assert (ended.state, ended.attempt) == ("succeeded", 1)

@@ -24,7 +24,7 @@ def imported(house: House) -> None:
 def test_why_a_run_waits(house: House, model: Path) -> None:
     worker = house.start_worker()
     imported(house)
-    first = house.submit(model, 5000, name="first")
+    first = house.submit(model, 100_000, name="first")
     house.wait_for_step(first, 1)
     assert house.run(first).waiting is None
     second = house.submit(model, 3, name="second")
@@ -45,6 +45,7 @@ def test_why_a_run_waits(house: House, model: Path) -> None:
     worker.kill()
     worker.wait()
     house.ask(first, "resume")
+    house.settings = house.settings.model_copy(update={"lease_seconds": 1.0})  # of who looks
     house.wait("the dead worker to be noticed", lambda: waiting(house, first).code == "no_worker")
 
 

@@ -2,16 +2,16 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.patience import wait
 from tunery.core.attempt import AttemptFolder
+from tunery.core.process import ProcessIdentity
 from tunery.launch import local
 
-SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
 
 
 @pytest.fixture
@@ -19,30 +19,25 @@ def folder(tmp_path: Path) -> AttemptFolder:
     return AttemptFolder(tmp_path)
 
 
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_start_log_terminate(folder: AttemptFolder) -> None:
     assert not local.alive(folder)
     local.start(SLEEP, folder, {})
-    wait(lambda: folder.log.read_text() == "here\n")
+    wait("its words", lambda: folder.log.read_text() == "here\n")
     assert local.alive(folder)
     local.terminate(folder)
-    wait(lambda: not local.alive(folder))
+    wait("its end", lambda: not local.alive(folder))
 
 
 def test_kill_ends_the_children_too(folder: AttemptFolder) -> None:
-    script = "import subprocess,sys,time; p=subprocess.Popen(['sleep','60']); print(p.pid, flush=True); time.sleep(60)"
+    script = (
+        "import subprocess as s,time; p=s.Popen(['sleep','600']); print(p.pid, flush=True); time.sleep(600)"
+    )
     local.start([sys.executable, "-c", script], folder, {})
-    wait(lambda: folder.log.read_text().endswith("\n"))
-    grandchild = Path(f"/proc/{int(folder.log.read_text())}")
+    wait("its words", lambda: folder.log.read_text().endswith("\n"))
+    grandchild = int(folder.log.read_text())
     local.kill(folder)
-    wait(lambda: not local.alive(folder))
-    wait(lambda: not grandchild.exists() or "\nState:\tZ" in (grandchild / "status").read_text())
+    wait("its end", lambda: not local.alive(folder))
+    wait("the child's child to end", lambda: ProcessIdentity.of(grandchild) is None)
 
 
 def test_another_process_takes_over(folder: AttemptFolder) -> None:
@@ -54,15 +49,15 @@ def test_another_process_takes_over(folder: AttemptFolder) -> None:
     subprocess.run([sys.executable, "-c", starter, str(folder.path), *SLEEP], check=True)
     assert local.alive(folder)
     local.kill(folder)
-    wait(lambda: not local.alive(folder))
+    wait("its end", lambda: not local.alive(folder))
 
 
 def test_one_that_ended_at_once_is_not_alive(folder: AttemptFolder) -> None:
     local.start([sys.executable, "-c", "pass"], folder, {"X": "1"})
-    wait(lambda: not local.alive(folder))
+    wait("its end", lambda: not local.alive(folder))
     local.terminate(folder)
 
 
 def test_the_environment_is_passed(folder: AttemptFolder) -> None:
     local.start([sys.executable, "-c", "import os; print(os.environ['TOY'])"], folder, {"TOY": "seen"})
-    wait(lambda: folder.log.read_text() == "seen\n")
+    wait("its words", lambda: folder.log.read_text() == "seen\n")

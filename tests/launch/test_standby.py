@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, wait
 from tunery.core.attempt import AttemptFolder
 from tunery.core.process import ProcessIdentity
 from tunery.launch import local
@@ -23,9 +23,15 @@ if sys.argv[1] == WAIT:
     folder = Told().folder()
     speak_into(folder / "log.txt")
 print(os.getpid(), folder, os.environ.get("TOY"), repr(sys.stdin.read()), flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 COMMAND = [sys.executable, "-c", WORK]
+
+
+@pytest.fixture(autouse=True)
+def _slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long Python takes to start, who waits is waited for."""
+    monkeypatch.setattr("tunery.core.standby._ANSWER_SECONDS", PATIENCE)
 
 
 @pytest.fixture
@@ -37,19 +43,12 @@ def folder(tmp_path: Path) -> Iterator[AttemptFolder]:
     local.kill(made)
 
 
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def start(folder: AttemptFolder, environment: dict[str, str]) -> tuple[ProcessIdentity, str]:
     """Start the work; who does it, and what it says."""
     local.start([*COMMAND, str(folder.path)], folder, environment)
     identity = ProcessIdentity.load(folder.process)
     assert identity is not None
-    wait(lambda: folder.log.read_text().endswith("\n"))
+    wait("its words", lambda: folder.log.read_text().endswith("\n"))
     return identity, folder.log.read_text()
 
 
@@ -67,7 +66,7 @@ def test_one_that_waits_gets_the_work(folder: AttemptFolder) -> None:
     assert os.getsid(working.pid) == working.pid
     assert local.alive(folder)
     local.terminate(folder)
-    wait(lambda: not local.alive(folder))
+    wait("its end", lambda: not local.alive(folder))
 
 
 def test_other_surroundings_or_another_command_need_a_new_one(folder: AttemptFolder) -> None:
@@ -107,7 +106,7 @@ def test_killed_or_stuck_while_it_waits(
 def test_a_command_that_cannot_wait_is_counted(folder: AttemptFolder) -> None:
     waiting = local.stand_by([sys.executable, "-c", "pass"], {})
     assert waiting is None or waiting.pid
-    wait(lambda: local.standing_by() == ([], 1))
+    wait("its end", lambda: local.standing_by() == ([], 1))
 
 
 def test_ending_those_that_wait(folder: AttemptFolder) -> None:
@@ -122,7 +121,9 @@ STARTER = """
 import os, signal, sys
 from pathlib import Path
 from tunery.core.attempt import AttemptFolder
+from tunery.core import standby
 from tunery.launch import local
+standby._ANSWER_SECONDS = 240
 command = sys.argv[3:]
 print(local.stand_by(command, {}).pid, flush=True)
 if sys.argv[1] == "used":
@@ -141,15 +142,15 @@ def started_by_a_victim(folder: AttemptFolder, use: str) -> int:
 
 def test_whoever_waits_ends_with_a_starter_that_was_killed(folder: AttemptFolder) -> None:
     pid = started_by_a_victim(folder, "waiting")
-    wait(lambda: ProcessIdentity.of(pid) is None)
+    wait("its end", lambda: ProcessIdentity.of(pid) is None)
 
 
 def test_whoever_works_outlives_it(folder: AttemptFolder) -> None:
     pid = started_by_a_victim(folder, "used")
-    wait(lambda: folder.log.read_text().endswith("\n"))
+    wait("its words", lambda: folder.log.read_text().endswith("\n"))
     assert local.alive(folder)
     found = ProcessIdentity.load(folder.process)
     assert found is not None
     assert found.pid == pid
     local.kill(folder)
-    wait(lambda: not local.alive(folder))
+    wait("its end", lambda: not local.alive(folder))

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,8 @@ import pytest
 from openai import OpenAI
 
 from tests.openai.place import KEY, Live, targets_of
+from tests.patience import PATIENCE, wait
+from tests.ports import free_port
 from tests.replica.models import Models, make_models
 from tunery.core.errors import Problem
 from tunery.services import serving
@@ -39,13 +40,10 @@ def live(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
             raise Problem("model_not_served", name=name)
         return served[name]
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving, "find_target", find_target)
         patch.setattr(serving, "list_targets", lambda _: list(served.values()))
-        live = Live(folder, port)
+        live = Live(folder, free_port())
         live.start()
         yield live
         live.stop()
@@ -53,7 +51,7 @@ def live(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def client(live: Live) -> Iterator[OpenAI]:
-    with OpenAI(base_url=live.url, api_key=KEY, timeout=120) as client:
+    with OpenAI(base_url=live.url, api_key=KEY, timeout=PATIENCE) as client:
         yield client
 
 
@@ -196,17 +194,16 @@ def test_no_transaction_is_open_while_a_model_answers(client: OpenAI, live: Live
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_ends_its_answer(live: Live, stream: bool) -> None:
     body = {"model": "toy", "messages": _QUESTION, "seed": 1, "max_tokens": 230, "stream": stream}
-    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}) as client:
+    request = httpx.Request(
+        "POST", f"{live.url}/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}
+    )
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    address = (request.url.host, request.url.port)
+    with socket.create_connection(address) as connection:
+        connection.sendall(f"POST {request.url.path} HTTP/1.1\r\n{head}\r\n".encode() + request.read())
         if stream:
-            with client.stream("POST", f"{live.url}/chat/completions", json=body) as response:
-                next(response.iter_lines())
-        else:
-            with pytest.raises(httpx.ReadTimeout):
-                client.post(f"{live.url}/chat/completions", json=body, timeout=0.05)
-    deadline = time.monotonic() + 20
-    while _running(live):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    wait("the answer to be dropped", lambda: not _running(live))
 
 
 def test_a_replica_killed_in_the_middle_is_told_and_replaced(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.recipes.rows import question, write
 from tests.served import Served, server
 from tunery.sdk.client import Client
@@ -44,5 +45,5 @@ def desk(served: Served, client: Client) -> Path:
     )
     for name in ("large", "small", "few", "exam", "prose"):
         client.datasets.create(served.folder / f"{name}.jsonl", name=name)
-        client.datasets.wait(name, timeout=60)
+        client.datasets.wait(name, timeout=PATIENCE)
     return served.folder

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from tests.recipes.rows import question, write
 from tests.served import Served
 from tunery.core.errors import Problem
@@ -45,16 +46,16 @@ def messy(served: Served, client: Client) -> str:
         question("Secret: ZX-99", "The code is ZX-99."),
     ]
     client.datasets.create(write(served.folder / "messy.jsonl", rows), name="messy")
-    client.datasets.wait("messy", timeout=60)
+    client.datasets.wait("messy", timeout=PATIENCE)
     write(served.folder / "tests.jsonl", [question("where is the SHOP?", "a"), question(LONG + " here", "b")])
     client.datasets.create(served.folder / "tests.jsonl", name="tests")
-    client.datasets.wait("tests", timeout=60)
+    client.datasets.wait("tests", timeout=PATIENCE)
     return "messy"
 
 
 def cleaned(client: Client, *steps: Any, name: str = "messy") -> tuple[Any, list[dict[str, Any]]]:
     client.datasets.clean(name, steps, version=1, name="clean")
-    version = client.datasets.wait("clean", timeout=60)
+    version = client.datasets.wait("clean", timeout=PATIENCE)
     assert version.cleaning is not None
     for one in version.cleaning.steps:
         assert one.rows_before == one.removed + one.rows_after
@@ -208,7 +209,7 @@ def test_what_goes_wrong_on_the_way_leaves_a_failed_version(
 ) -> None:
     client.datasets.clean(messy, [step], version=1, name="wrong")
     with pytest.raises(Problem) as caught:
-        client.datasets.wait("wrong", timeout=60)
+        client.datasets.wait("wrong", timeout=PATIENCE)
     assert caught.value.code == code
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.recipes.rows import as_local, question, rows_in, spec, write
 from tests.served import Served, server
 from tunery.core.attempt import run_data_folder
@@ -40,7 +41,7 @@ def on_server(client: Client, served: Served, given: dict[str, Any]) -> tuple[Pa
         "settings": {"max_steps": 1, **given.get("settings", {})},
     }
     run = client.runs.create(given)
-    client.runs.wait(run.id, timeout=60, poll=0.1)
+    client.runs.wait(run.id, timeout=PATIENCE, poll=0.1)
     return run_data_folder(served.folder / "data", run.id), run.id
 
 
@@ -121,7 +122,7 @@ def test_copies_never_stand_on_both_sides_of_a_split(desk: Path, client: Client,
 def test_more_than_a_thousand_return_to_training(desk: Path, client: Client, served: Served) -> None:
     rows = [question(f"Who lives in house {n}?", f"Number {n}.") for n in range(2400)]
     client.datasets.create(write(desk / "street.jsonl", rows), name="street")
-    client.datasets.wait("street", timeout=60)
+    client.datasets.wait("street", timeout=PATIENCE)
     given = spec([{"dataset": "street"}], settings={"validation_split_ratio": 0.5})
     expected = client.runs.preview(given)
     _, run = on_server(client, served, given)
@@ -146,7 +147,7 @@ def test_joined_rows_keep_every_turn_and_fit(desk: Path, client: Client, served:
 def test_rows_of_different_system_turns_stay_apart(desk: Path, client: Client, served: Served) -> None:
     rows = [question(f"Say {n}.", f"{n}", system="Be brief." if n % 2 else "Be kind.") for n in range(120)]
     client.datasets.create(write(desk / "systems.jsonl", rows), name="systems")
-    client.datasets.wait("systems", timeout=60)
+    client.datasets.wait("systems", timeout=PATIENCE)
     _, run = on_server(
         client, served, spec([{"dataset": "systems"}], settings={"pseudo_multi_turn_probability": 1})
     )
@@ -186,7 +187,7 @@ def test_a_text_file_counts_as_the_pieces_it_makes(served: Served, client: Clien
     text = "The lighthouse keeper went up the stairs and lit the lamp. " * 900
     (served.folder / "book.txt").write_text(text)
     client.datasets.create(served.folder / "book.txt", name="book")
-    client.datasets.wait("book", timeout=60)
+    client.datasets.wait("book", timeout=PATIENCE)
     given = spec([{"dataset": "book"}], method="pretrain", settings={"max_sequence_length": 64})
     found = client.runs.preview(given)
     assert found.parts[0].rows_in == 1
@@ -255,7 +256,7 @@ def test_an_administrator_designates_the_corpus(tmp_path: Path) -> None:
     ):
         for name, count in (("ours", 150), ("mine", 25)):
             client.datasets.create(write(tmp_path / f"{name}.jsonl", rows[:count]), name=name)
-            client.datasets.wait(name, timeout=60)
+            client.datasets.wait(name, timeout=PATIENCE)
         found = client.runs.preview(spec([{"dataset": "mine"}], data={"mix": True}))
         assert [part.dataset for part in found.parts] == ["mine@1", "ours@1"]
         assert found.minimum.minimum == 20

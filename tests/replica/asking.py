@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from tests.patience import PATIENCE
 from tunery.engine.weights import load_model
 from tunery.models.folder import inspect_folder, load_family
 from tunery.replica.answer import Answer, Line
@@ -43,7 +44,7 @@ class Asked:
 
     def tokens(self) -> list[int]:
         """The whole answer, once it is there."""
-        assert self._done.wait(60)
+        assert self._done.wait(PATIENCE)
         return self.answer.tokens
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import PATIENCE, wait
 from tests.replica.models import Models, make_adapter
 from tunery.core.process import ProcessIdentity
-
-_START_SECONDS = 120
 
 
 def _command(base: Path, address: Path) -> list[str]:
@@ -40,24 +38,22 @@ def replica(models: Models, sockets: Path) -> Iterator[httpx.Client]:
     with subprocess.Popen(_command(models.base, address)) as process:
         _wait_until_ready(address, process)
         transport = httpx.HTTPTransport(uds=str(address))
-        with httpx.Client(transport=transport, base_url="http://replica", timeout=60) as client:
+        with httpx.Client(transport=transport, base_url="http://replica", timeout=PATIENCE) as client:
             assert client.get("/health").json()["status"] == "ok"
             yield client
         process.terminate()
         assert (
-            process.wait(20) == -signal.SIGTERM
+            process.wait(PATIENCE) == -signal.SIGTERM
         )  # uvicorn ends what is open, then dies of the signal it got
 
 
 def _wait_until_ready(address: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
+    def ready() -> bool:
         assert process.poll() is None
-        assert time.monotonic() < deadline, "the replica isn't ready"
         with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(address)) == 0:
-                return
-        time.sleep(0.1)
+            return probe.connect_ex(str(address)) == 0
+
+    wait("the replica to be ready", ready)
 
 
 def _ask(client: httpx.Client, **body: Any) -> list[dict[str, Any]]:
@@ -158,7 +154,7 @@ def test_an_adapter_in_use_is_unloaded_when_its_answer_ends(replica: httpx.Clien
         )
         thread.start()
         rest = [json.loads(line) for line in lines]
-    thread.join(30)
+    thread.join(PATIENCE)
     assert first["type"] == "text"
     assert rest[-1]["type"] == "end"
     assert unloaded == [204]
@@ -187,16 +183,13 @@ def test_an_answer_nobody_waits_for_is_dropped(replica: httpx.Client) -> None:
                 break
     else:
         pytest.fail("no answer was long enough to be dropped")
-    deadline = time.monotonic() + 20
-    while (load := replica.get("/health").json())["running"]:
-        assert time.monotonic() < deadline, load
-        time.sleep(0.02)
+    wait("the answer to be dropped", lambda: not replica.get("/health").json()["running"])
 
 
 def test_a_folder_that_is_no_model_is_told_in_the_last_line(tmp_path: Path, sockets: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     ended = subprocess.run(
-        _command(tmp_path, sockets / "none.sock"), capture_output=True, timeout=60, check=False
+        _command(tmp_path, sockets / "none.sock"), capture_output=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 1
     problem = json.loads(ended.stdout.splitlines()[-1])["problem"]
@@ -214,13 +207,9 @@ def test_it_ends_with_the_process_that_started_it(models: Models, sockets: Path)
         assert parent.stdout is not None
         child = ProcessIdentity.of(int(parent.stdout.readline()))
         assert child is not None
-        while not _asked_to_die_with_parent(child.pid):
-            time.sleep(0.05)
+        wait("the request", lambda: _asked_to_die_with_parent(child.pid))
         os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while child.alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait("its end", lambda: not child.alive())
 
 
 def _asked_to_die_with_parent(pid: int) -> bool:

@@ -3,13 +3,13 @@
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, wait
 from tests.sdk.cutting_proxy import cutting_proxy
 from tests.served import CLOSED, Served
 from tunery.core.errors import Problem
@@ -21,7 +21,7 @@ from tunery.sdk.client import AsyncClient, Client
 def dataset(served: Served, client: Client) -> str:
     if not any(one.name == "rows" for one in client.datasets.list(limit=100).data):
         client.datasets.create(served.folder / "rows.jsonl", name="rows")
-        client.datasets.wait("rows", timeout=60)
+        client.datasets.wait("rows", timeout=PATIENCE)
     return "rows"
 
 
@@ -38,7 +38,7 @@ def test_dataset_from_file_to_rows(served: Served, client: Client) -> None:
     )
     assert made.name == "fresh"
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
-    version = client.datasets.wait("fresh", timeout=60)
+    version = client.datasets.wait("fresh", timeout=PATIENCE)
     assert (version.state, version.rows) == ("draft", 120)
     assert version.report is not None
     assert version.report.rows_accepted == 120
@@ -56,7 +56,7 @@ def test_import_that_fails_raises_its_reason(client: Client, tmp_path: Path) -> 
     broken.write_text('[{"instruction": "a", "output": "b"}, {"instr')
     client.datasets.create(broken, name="cut")
     with pytest.raises(Problem) as caught:
-        client.datasets.wait("cut", timeout=60)
+        client.datasets.wait("cut", timeout=PATIENCE)
     assert caught.value.code == "json_broken"
     with pytest.raises(Problem, match="no file"):
         client.datasets.create(tmp_path / "missing.jsonl", name="missing")
@@ -66,7 +66,7 @@ def test_run_from_spec_to_end(served: Served, client: Client, dataset: str) -> N
     resolved = client.runs.resolve(spec(served))
     assert resolved.origins["max_steps"] == "user"
     run = client.runs.create(spec(served))
-    ended = client.runs.wait(run.id, timeout=90, poll=0.2)
+    ended = client.runs.wait(run.id, timeout=PATIENCE, poll=0.2)
     assert (ended.state, ended.progress.step) == ("succeeded", 12)
     assert ended.resolved.spec.settings["max_steps"] == 12
     assert run.id in [one.id for one in client.runs.list(name="counting").data]
@@ -90,7 +90,7 @@ def test_stream_has_no_gap_when_connections_break(served: Served, client: Client
 
 
 def test_pause_resume_stop_cancel(served: Served, client: Client, dataset: str) -> None:
-    run = client.runs.create(spec(served, steps=5000))
+    run = client.runs.create(spec(served, steps=100_000))
     stream = client.runs.stream(run.id)
     next(event for event in stream if event.step >= 3)
     client.runs.pause(run.id)
@@ -99,20 +99,17 @@ def test_pause_resume_stop_cancel(served: Served, client: Client, dataset: str) 
     client.runs.resume(run.id)
     until(client, run.id, "running")
     client.runs.stop(run.id)
-    assert client.runs.wait(run.id, timeout=60, poll=0.2).state == "stopped"
+    assert client.runs.wait(run.id, timeout=PATIENCE, poll=0.2).state == "stopped"
     with pytest.raises(Problem) as caught:
         client.runs.resume(run.id)
     assert caught.value.code == "not_in_state"
-    other = client.runs.create(spec(served, steps=5000))
+    other = client.runs.create(spec(served, steps=100_000))
     client.runs.cancel(other.id)
-    assert client.runs.wait(other.id, timeout=60, poll=0.2).state == "cancelled"
+    assert client.runs.wait(other.id, timeout=PATIENCE, poll=0.2).state == "cancelled"
 
 
 def until(client: Client, run: str, state: str) -> None:
-    end = time.monotonic() + 30
-    while client.runs.get(run).state != state:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait(state, lambda: client.runs.get(run).state == state, pause=0.1)
 
 
 def test_same_key_is_one_run(served: Served, client: Client, dataset: str) -> None:
@@ -167,7 +164,7 @@ def test_async_client_does_the_same(served: Served, client: Client, dataset: str
     async def story() -> None:
         async with AsyncClient(served.url, served.token) as client:
             await client.datasets.create(served.folder / "rows.jsonl", name="async-rows")
-            assert (await client.datasets.wait("async-rows", timeout=60)).rows == 120
+            assert (await client.datasets.wait("async-rows", timeout=PATIENCE)).rows == 120
             run = await client.runs.create(spec(served, steps=20))
             with cutting_proxy(served.url, first=1500, more=800) as proxy:
                 async with AsyncClient(proxy.url, served.token) as cut:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import wait
 from tests.served import Served, server
 from tunery.core.errors import Problem
 from tunery.schemas.dataset import DatasetVersion, RowFix
@@ -153,9 +154,10 @@ def test_deleting_a_dataset_takes_its_kept_file(client: Client, served: Served, 
     client.datasets.import_again("gone", fixes=[RowFix(file="a.jsonl", row=1, text="[]")])
     with pytest.raises(Problem):
         client.datasets.wait("gone")
-    assert len(set(os.listdir(uploads)) - before) == 2
+    # The worker tidies up when the end of an import is on record.
+    wait("the file and its fixes to be kept alone", lambda: len(set(os.listdir(uploads)) - before) == 2)
     client.datasets.delete("gone")
-    assert set(os.listdir(uploads)) == before
+    wait("them to go", lambda: not set(os.listdir(uploads)) - before)
 
 
 def test_the_command_line_does_the_same(served: Served, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import wait
 from tests.serve import toy_replica
 from tunery.core.errors import Problem
 from tunery.core.process import ProcessIdentity
@@ -63,11 +63,16 @@ def _alive(pid: int) -> bool:
     return ProcessIdentity.of(pid) is not None
 
 
-def _until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def _go(pool: ReplicaPool) -> None:
+    """Those that wait go on."""
+    assert pool._sockets is not None
+    (pool._sockets / "go").touch()
+
+
+async def _starting(pool: ReplicaPool, target: Target) -> None:
+    """Come back when it is in the middle of its start, where a slow one stays."""
+    while pool.state(target) != "starting":
+        await asyncio.sleep(0.01)
 
 
 def test_it_starts_on_first_use_and_stays(make_pool: Callable[..., ReplicaPool]) -> None:
@@ -88,9 +93,11 @@ def test_requests_at_the_same_time_start_one_process(make_pool: Callable[..., Re
 
     async def ask_five() -> list[int]:
         asked = [asyncio.create_task(_ask(pool, slow)) for _ in range(5)]
-        await asyncio.sleep(0.2)  # all five have asked; the replica takes 1.5 s to start
+        await _starting(pool, slow)
+        await asyncio.sleep(0.2)  # for the other four to ask as well
         assert pool.state(slow) == "starting"
         asked[0].cancel()  # one who gives up doesn't take the others along
+        _go(pool)
         done = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(done[0], asyncio.CancelledError)
         return [each for each in done[1:] if isinstance(each, int)]
@@ -119,9 +126,17 @@ def test_death_in_the_middle_of_an_answer_is_told(make_pool: Callable[..., Repli
 
 def test_an_idle_one_is_stopped(make_pool: Callable[..., ReplicaPool]) -> None:
     pool = make_pool(replica_idle_seconds=0.5)
-    # It answers for longer than that; an answer under way isn't idleness.
-    pid = _run(_ask(pool, _ONE, "wait"))
-    _until(lambda: not _alive(pid))
+
+    async def ask_for_long() -> int:
+        asked = asyncio.create_task(_ask(pool, _ONE, "wait"))
+        while pool.state(_ONE) != "ready":
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.5)  # it answers for longer than that; an answer under way isn't idleness
+        _go(pool)
+        return await asked
+
+    pid = _run(ask_for_long())
+    wait("its end", lambda: not _alive(pid))
     assert pool.state(_ONE) == "idle"
     assert _run(_ask(pool, _ONE)) != pid
 
@@ -138,9 +153,16 @@ def test_a_busy_one_never_makes_room(make_pool: Callable[..., ReplicaPool]) -> N
     pool = make_pool(max_replicas=1)
 
     async def both() -> tuple[int, int]:
-        first = asyncio.create_task(_ask(pool, _ONE, "wait"))
-        await asyncio.sleep(0.3)  # the first one is being answered
-        return await _ask(pool, _TWO), await first
+        request = GenerateRequest(messages=[ChatTurn(role="user", content="wait")])
+        first = pool.answer(_ONE, request)
+        pid = int((await anext(first)).text)  # pyright: ignore[reportAttributeAccessIssue]
+        second = asyncio.create_task(_ask(pool, _TWO))
+        await asyncio.sleep(0.3)  # for the second to do what it must not
+        assert _alive(pid)
+        assert not second.done()
+        _go(pool)
+        assert [line.type async for line in first] == ["end"]
+        return await second, pid
 
     two, one = _run(both())
     assert one != two
@@ -167,10 +189,11 @@ def test_a_folder_that_can_not_be_loaded(make_pool: Callable[..., ReplicaPool], 
 
 def test_close_ends_what_is_starting_too(make_pool: Callable[..., ReplicaPool]) -> None:
     pool = make_pool()
+    slow = Target("slow", Path("/models/slow"))
 
     async def ask_and_close() -> None:
-        asked = asyncio.create_task(_ask(pool, Target("slow", Path("/models/slow"))))
-        await asyncio.sleep(0.3)  # in the middle of its start
+        asked = asyncio.create_task(_ask(pool, slow))
+        await _starting(pool, slow)
         await asyncio.to_thread(pool.close)
         with pytest.raises(Problem, match="slow"):
             await asked

@@ -1,4 +1,8 @@
-"""A replica without a model: starts at once, answers with its process id, dies when told to."""
+"""A replica without a model: starts at once, answers with its process id, dies when told to.
+
+Where it is to be slow it waits for a file: a base named `slow` starts, and an answer to `wait` ends, when the file `go`
+lies beside its socket.
+"""
 
 import json
 import os
@@ -6,6 +10,7 @@ import socketserver
 import sys
 import time
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -24,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
         if word == "die":
             os._exit(9)
         if word == "wait":
-            time.sleep(1.5)
+            _wait_for_go()
         self._line({"type": "end", "finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 1})
         self.wfile.write(b"0\r\n\r\n")
 
@@ -44,12 +49,18 @@ class _Handler(BaseHTTPRequestHandler):
         return "socket"
 
 
+def _wait_for_go() -> None:
+    go = Path(sys.argv[2]).with_name("go")
+    while not go.exists():
+        time.sleep(0.01)
+
+
 if __name__ == "__main__":
     base, path = sys.argv[1:]
     if base.endswith("broken"):
         print(json.dumps({"problem": {"code": "no_chat_template", "params": {"name": "broken"}}}))  # noqa: T201
         sys.exit(1)
     if base.endswith("slow"):
-        time.sleep(1)
+        _wait_for_go()
     with socketserver.ThreadingUnixStreamServer(path, _Handler) as server:
         server.serve_forever()

@@ -3,13 +3,13 @@
 import io
 import json
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.jobs.house import alpaca, bare_model
+from tests.patience import PATIENCE, wait
 from tests.postgres import new_database
 from tests.served import Done, Served, server, tunery
 from tunery.sdk.client import Client
@@ -25,11 +25,12 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ser
         spec = {"base_model": str(bare_model(folder)), "data": "rows", "settings": {"max_steps": 20}}
         client.runs.wait(client.runs.create({**spec, "name": "first", "publish": {"auto": True}}).id)
         client.pipelines.save({**spec, "trigger": {"type": "schedule", "cron": "0 0 1 1 *"}}, name="yearly")
-        going = client.runs.create({**spec, "name": "second", "settings": {"max_steps": 400}}).id
-        while client.runs.get(going).progress.step < 5:
-            time.sleep(0.05)
+        served.hold.at(20)  # it isn't over before all is written
+        going = client.runs.create({**spec, "name": "second", "settings": {"max_steps": 60}}).id
+        wait("its first steps", lambda: client.runs.get(going).progress.step >= 5)
         done = served.tunery("backup", folder / "all.tar", "--json")
         assert done.returncode == 0, done
+        served.hold.release()
         yield folder / "all.tar", served
 
 
@@ -52,9 +53,9 @@ def test_there_and_back(
         assert after.models.get("first").latest == before.models.get("first").latest
         assert after.pipelines.get("yearly").spec == before.pipelines.get("yearly").spec
         # What was under way goes on, from its checkpoint, in the new place.
-        second = after.runs.wait("second", timeout=120)
-        assert (second.state, second.progress.step) == ("succeeded", 400)
-        assert before.runs.wait("second", timeout=120).state == "succeeded"
+        second = after.runs.wait("second", timeout=PATIENCE)
+        assert (second.state, second.progress.step) == ("succeeded", 60)
+        assert before.runs.wait("second", timeout=PATIENCE).state == "succeeded"
     assert not [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".partial"]
 
 

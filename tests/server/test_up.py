@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import insert, select, text
 
+from tests.patience import PATIENCE, wait
 from tunery.core.errors import Problem
 from tunery.core.files import FolderLock
 from tunery.core.process import ProcessIdentity
@@ -53,14 +53,15 @@ class Running:
 
     def worker(self) -> ProcessIdentity:
         """The worker process, once it runs its own program."""
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            for path in Path("/proc").glob("[0-9]*/stat"):
-                found = _child_of(path, self.process.pid)
-                if found is not None:
-                    return found
-            time.sleep(0.05)
-        raise AssertionError("no worker")
+        found: list[ProcessIdentity] = []
+
+        def there() -> bool:
+            stats = Path("/proc").glob("[0-9]*/stat")
+            found[:] = [one for path in stats if (one := _child_of(path, self.process.pid)) is not None]
+            return bool(found)
+
+        wait("a worker", there)
+        return found[0]
 
 
 def _child_of(stat: Path, parent: int) -> ProcessIdentity | None:
@@ -85,13 +86,6 @@ def up(data: Path) -> Iterator[Running]:
         running.process.communicate()
 
 
-def gone(worker: ProcessIdentity, seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while worker.alive() and time.monotonic() < end:
-        time.sleep(0.05)
-    return not worker.alive()
-
-
 @pytest.mark.e2e
 def test_first_start_makes_a_token_and_later_ones_dont(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
@@ -104,18 +98,16 @@ def test_first_start_makes_a_token_and_later_ones_dont(tmp_path: Path) -> None:
         worker = first.worker()
         with httpx.stream("GET", first.url + "/api/v1/runs/none/stream", headers=key) as answer:
             assert answer.status_code == 404
-        started = time.monotonic()
         first.process.send_signal(signal.SIGTERM)
-        assert first.process.wait(15) == 0
-        assert time.monotonic() - started < 8
-        assert gone(worker)
+        assert first.process.wait(PATIENCE) == 0
+        wait("the worker's end", lambda: not worker.alive())
         assert first.process.stdout is not None
         assert first.process.stdout.read() == "ended\n"
     with up(data) as second:
         assert second.token is None
         assert httpx.get(second.url + "/api/v1/runs", headers=key).status_code == 200
         second.process.send_signal(signal.SIGINT)
-        assert second.process.wait(15) == 0
+        assert second.process.wait(PATIENCE) == 0
     assert first.token not in (data / "logs" / "server.log").read_text()
     assert first.token.encode() not in (data / "tunery.db").read_bytes()
 
@@ -126,7 +118,7 @@ def test_kill_9_takes_the_worker_along_and_a_new_server_starts_at_once(tmp_path:
         worker = first.worker()
         first.process.kill()
         first.process.wait()
-        assert gone(worker, 20)
+        wait("the worker's end", lambda: not worker.alive())
     with up(tmp_path) as second:
         assert httpx.get(second.url + "/api/v1/health").json()["status"] == "ok"
 
@@ -157,14 +149,12 @@ def test_open_streams_dont_hold_up_the_end(tmp_path: Path) -> None:
         engine.dispose()
         key = {"Authorization": f"Bearer {running.token}"}
         with httpx.stream(
-            "GET", running.url + "/api/v1/runs/run_1/stream", headers=key, timeout=30
+            "GET", running.url + "/api/v1/runs/run_1/stream", headers=key, timeout=PATIENCE
         ) as answer:
             assert answer.status_code == 200
-            started = time.monotonic()
             running.process.send_signal(signal.SIGTERM)
-            assert list(answer.iter_lines()) == []
-            assert running.process.wait(15) == 0
-            assert time.monotonic() - started < 8
+            assert list(answer.iter_lines()) == [], "it ends as an answer does, and isn't cut"
+            assert running.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.e2e
@@ -172,7 +162,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         first = running.worker()
         os.kill(first.pid, signal.SIGKILL)
-        assert gone(first)
+        wait("the worker's end", lambda: not first.alive())
         assert running.worker().pid != first.pid
         assert "the worker ended with code -9" in (tmp_path / "logs" / "server.log").read_text()
 

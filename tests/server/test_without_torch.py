@@ -33,6 +33,6 @@ with TestClient(app, base_url="http://127.0.0.1", headers={"Authorization": f"Be
 
 def test_no_page_and_no_route_needs_torch(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr

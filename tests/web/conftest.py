@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.hold import Hold
+from tests.patience import PATIENCE
 from tests.served import Served, environment, server
 from tunery.sdk.client import Client
 
@@ -58,7 +60,8 @@ def browser() -> Iterator[Browser]:
         say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         say("there is no Chromium here; install it or set TUNERY_TEST_CHROMIUM")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=place, args=list(_QUIET))
+        found = playwright.chromium.launch(executable_path=place, args=list(_QUIET), timeout=PATIENCE * 1000)
+        expect.set_options(timeout=PATIENCE * 1000)
         yield found
         found.close()
 
@@ -74,6 +77,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def client(served: Served) -> Iterator[Client]:
     with Client(served.url, served.token) as found:
         yield found
+
+
+@pytest.fixture
+def hold(served: Served) -> Iterator[Hold]:
+    """Holds the engines of the shared server, as long as the test is on."""
+    yield served.hold
+    served.hold.release()
 
 
 def sign_in(page: Page, url: str, token: str) -> None:
@@ -105,6 +115,7 @@ def window(browser: Browser, served: Served) -> Iterator[Open]:
             locale="en-GB",
         )
         context.add_init_script(_WATCH)
+        context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
         page = context.new_page()
         made = Window(page, at.url, expected=expected)
@@ -142,7 +153,7 @@ def add_rows(client: Client, folder: Path, name: str, count: int, extra: tuple[s
     path = folder / f"{name}.jsonl"
     path.write_text("\n".join([*rows, *extra]) + "\n", encoding="utf-8")
     client.datasets.create(str(path), name=name, accept_bad_rows=True, publish=True)
-    client.datasets.wait(name, timeout=60)
+    client.datasets.wait(name, timeout=PATIENCE)
     return name
 
 

@@ -17,12 +17,12 @@ def test_every_dataset_has_its_line_and_answers_come_while_it_trains(
     data = {"train": [{"dataset": colours}, {"dataset": more}]}
     run = start_run(client, data, "mixed", 60, validation_split_ratio=0.1, eval_steps=20)
     page = window().open(f"/runs/{run}")
-    expect(page.locator("#run-head .badge").first).to_have_text("Succeeded", timeout=60_000)
+    expect(page.locator("#run-head .badge").first).to_have_text("Succeeded")
     legend = page.locator("#by-dataset-legend span")
     expect(legend).to_have_count(2)
     expect(legend.nth(1)).to_contain_text("more@1 0.033 · 0.067")
     answered = page.locator("#samples")
-    expect(answered).to_contain_text("It is 60.", timeout=30_000)
+    expect(answered).to_contain_text("It is 60.")
     expect(answered.locator(".compare .hit")).to_have_count(1)
     expect(answered.locator("summary")).to_have_text("Earlier answers: 1")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from playwright.sync_api import expect
 
+from tests.patience import PATIENCE
 from tests.served import Served
 from tests.web.conftest import Open, add_rows, start_run
 from tunery.sdk.client import Client
@@ -15,9 +16,10 @@ from tunery.sdk.client import Client
 def test_going_on_from_a_run(window: Open, client: Client, served: Served, colours: str) -> None:
     add_rows(client, served.folder, "more-sums", 150)
     earlier = start_run(client, colours, "palette", 7)
-    client.runs.wait(earlier, timeout=60, poll=0.1)
+    client.runs.wait(earlier, timeout=PATIENCE, poll=0.1)
     page = window().open(f"/runs/{earlier}")
     page.click("#do-continue")
+    page.wait_for_url("**/runs/new**")
     expect(page.locator("h1")).to_have_text("Continue training from palette #1")
     expect(page.locator("#base_model")).to_be_disabled()
     states = page.locator("#continue-step option")
@@ -40,7 +42,7 @@ def test_going_on_from_a_run(window: Open, client: Client, served: Served, colou
     page.wait_for_url("**/runs/run_*")
     assert json.loads(request.value.post_data or "")["continue_from"] == sent["continue_from"]
     expect(page.locator(".lineage").first).to_contain_text("palette #1, step 5")
-    made = client.runs.wait(page.url.rpartition("/")[2], timeout=60, poll=0.1)
+    made = client.runs.wait(page.url.rpartition("/")[2], timeout=PATIENCE, poll=0.1)
     assert [one.name for one in made.ancestors] == ["palette #1"]
     page.goto(f"{served.url}/runs/{earlier}")
     expect(page.locator("#continued-by")).to_contain_text(f"{made.name} #1")
@@ -54,7 +56,7 @@ def test_a_share_that_is_none_is_refused_at_its_field(
     window: Open, client: Client, served: Served, colours: str
 ) -> None:
     earlier = start_run(client, colours, "shades", 5)
-    client.runs.wait(earlier, timeout=60, poll=0.1)
+    client.runs.wait(earlier, timeout=PATIENCE, poll=0.1)
     page = window(expected=("422",)).open(f"/runs/new?continue={earlier}")
     page.locator("#train").select_option(colours)
     expect(page.locator("#check")).to_contain_text("this run learns from the same data")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.patience import PATIENCE
 from tests.served import Served
 from tests.web.conftest import PHONE, Open
 from tunery.sdk.client import Client
@@ -27,7 +28,7 @@ def twice(client: Client, served: Served, real_rows: Callable[[str], Path]) -> s
         path = served.folder / f"twice{number}.json"
         path.write_text(json.dumps(rows), encoding="utf-8")
         client.datasets.create(path, name="twice", accept_bad_rows=True)
-        client.datasets.wait("twice", timeout=60)
+        client.datasets.wait("twice", timeout=PATIENCE)
     return "twice"
 
 
@@ -36,8 +37,8 @@ def test_rows_are_found_and_marked(window: Open, twice: str) -> None:
     page.fill("#find-text", "<SCRIPT>")
     page.get_by_role("button", name="Find").click()
     expect(page.locator("#rows")).to_contain_text("1 of 119 rows match")
-    assert page.locator("#rows mark").inner_text() == "<script>"
-    assert "text=%3CSCRIPT%3E" in page.url
+    expect(page.locator("#rows mark")).to_have_text("<script>")
+    expect(page).to_have_url(re.compile("text=%3CSCRIPT%3E"))
     page.select_option("#find-role", "user")
     page.get_by_role("button", name="Find").click()
     expect(page.locator("#rows")).to_contain_text("No matching rows")
@@ -49,8 +50,9 @@ def test_statistics_are_measured_and_lead_to_their_rows(window: Open, client: Cl
     page = window().open(f"/datasets/{twice}?tab=rows&having=short_answers")
     expect(page.locator("#rows")).to_contain_text("hasn't been measured yet")
     page.get_by_role("link", name="Go to statistics").click()
+    page.wait_for_url("**tab=statistics**")
     page.get_by_role("button", name="Measure").click()
-    expect(page.locator(".histogram").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".histogram").first).to_be_visible()
     expected = client.datasets.statistics(twice, 2, base_model="tunery-starter", length=100)
     assert expected.found is not None
     assert expected.cut is not None
@@ -70,7 +72,7 @@ def test_the_model_s_side_is_what_the_api_says(window: Open, client: Client, twi
     expect(page.locator("#seen")).to_contain_text("at most 60 tokens")
     seen = client.datasets.seen(twice, 2, base_model="tunery-starter", max_sequence_length=60, limit=3)
     shown = page.locator("#seen .tokens")
-    assert shown.count() == 3
+    expect(shown).to_have_count(3)
     for number, row in enumerate(seen.rows):
         pieces = shown.nth(number).locator(".tok")
         wanted = row.sequences[0].pieces
@@ -83,18 +85,19 @@ def test_the_model_s_side_is_what_the_api_says(window: Open, client: Client, twi
     assert page.locator("#seen .cut-mark").count() == sum(row.sequences[0].cut > 0 for row in seen.rows)
     page.get_by_role("link", name="Next").click()
     expect(page.locator("#seen .sample .n").first).to_have_text("4")
-    assert "length=60" in page.url
+    expect(page).to_have_url(re.compile("length=60"))
 
 
 def test_versions_are_compared_and_one_is_deleted(window: Open, twice: str) -> None:
     page = window().open(f"/datasets/{twice}?tab=compare")
     page.get_by_role("button", name="Compare").click()
     kinds = page.get_by_role("navigation", name="Kinds of rows")
-    expect(kinds).to_contain_text("Changed 1", timeout=30_000)
+    expect(kinds).to_contain_text("Changed 1")
     expect(kinds).to_contain_text("Unchanged 118")
-    assert "Changed." in page.locator(".come").inner_text()
+    expect(page.locator(".come")).to_contain_text("Changed.")
     kinds.get_by_role("link", name="Removed").click()
-    assert page.locator("#compare .sample").count() == 1
+    expect(kinds.locator("[aria-current]")).to_contain_text("Removed")
+    expect(page.locator("#compare .sample")).to_have_count(1)
     page.goto(page.url.split("?")[0] + "?tab=versions")
     page.get_by_role("button", name=re.compile("Delete .*@1")).click()
     page.get_by_role("button", name="Delete the rows").click()

@@ -1,6 +1,7 @@
 """The forms: an upload with its report, and a run that sends only what was changed."""
 
 import json
+import re
 from pathlib import Path
 
 import yaml
@@ -29,14 +30,14 @@ def _row(n: int) -> dict[str, str]:
 def test_an_upload_ends_at_the_dataset(window: Open, tmp_path: Path) -> None:
     page = window().open("/datasets/new")
     page.set_input_files("#file", _file(tmp_path, *map(_row, range(30))))
-    assert page.input_value("#name") == "my-rows-1"
+    expect(page.locator("#name")).to_have_value("my-rows-1")
     page.get_by_role("button", name="Import", exact=True).click()
     page.wait_for_url("**/datasets/my-rows-1")
-    expect(page.locator("dl.stats .badge")).to_have_text("Published", timeout=30_000)
+    expect(page.locator("dl.stats .badge")).to_have_text("Published")
     expect(page.locator("#rows")).to_contain_text("Add one to 0.")
     page.get_by_role("link", name="Next").click()
     expect(page.locator("#rows")).to_contain_text("Add one to 10.")
-    assert "offset=10" in page.url
+    expect(page).to_have_url(re.compile("offset=10"))
 
 
 def test_bad_rows_are_named_and_can_be_had_back(window: Open, tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_bad_rows_are_named_and_can_be_had_back(window: Open, tmp_path: Path) ->
     page.get_by_role("button", name="Import", exact=True).click()
     page.wait_for_url("**/datasets/bad-rows")
     table = page.locator("table.cards")
-    expect(table).to_contain_text("9", timeout=30_000)
+    expect(table).to_contain_text("9")
     expect(page.locator("dl.stats")).to_contain_text("Draft")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download bad rows (JSONL)").click()
@@ -183,7 +184,7 @@ def test_the_demo_is_two_clicks(window: Open) -> None:
     page = window(expected=("409", "404")).open("/datasets")
     page.evaluate(_DEMO)
     page.wait_for_url("**/runs/new?demo=1")
-    expect(page.locator("#check-badge")).to_have_text("Ready", timeout=60_000)
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     expect(page.locator("#code")).to_contain_text("dataset: support-messages-held-out")
     expect(page.locator("#start")).to_be_enabled()
 

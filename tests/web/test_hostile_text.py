@@ -2,6 +2,8 @@
 
 import json
 
+from playwright.sync_api import expect
+
 from tests.served import Served
 from tests.web.conftest import Open, add_rows, start_run
 from tunery.sdk.client import Client
@@ -41,7 +43,7 @@ def test_what_people_write_about_a_run_is_text(window: Open, client: Client, col
     assert page.inner_text("header.head p") == SCRIPT
     page = seen.open(f"/runs/new?clone={run.id}")
     assert page.input_value("#description") == SCRIPT
-    page.wait_for_function("document.getElementById('code').textContent.includes('window.broken')")
+    expect(page.locator("#code")).to_contain_text("window.broken")
     assert page.evaluate("window.broken") is None
 
 

@@ -6,6 +6,7 @@ import os
 import pytest
 from playwright.sync_api import expect
 
+from tests.patience import PATIENCE
 from tests.served import Served
 from tests.web.conftest import Open
 from tunery.sdk.client import Client
@@ -21,29 +22,34 @@ def pairs(client: Client, served: Served) -> str:
     ]
     path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
     client.datasets.create(str(path), name="pairs", publish=True)
-    client.datasets.wait("pairs", timeout=60)
+    client.datasets.wait("pairs", timeout=PATIENCE)
     return "pairs"
 
 
 def test_the_form_offers_what_fits_the_method_and_its_rows(window: Open, pairs: str, colours: str) -> None:
     page = window(expected=("/api/v1/runs/resolve",)).open(f"/runs/new?dataset={pairs}")
-    expect(page.locator("#check")).to_contain_text("preference", timeout=30_000)
+    expect(page.locator("#check")).to_contain_text("preference")
     page.check("[name=method][value=dpo]")
     expect(page.locator("#set-beta")).to_have_value("0.1")
-    expect(page.locator("#check-badge")).to_have_text("Ready", timeout=30_000)
+    expect(page.locator("#check-badge")).to_have_text("Ready")
 
-    def offered() -> list[str]:
-        return [box.inner_text().strip() for box in page.locator("#metrics label:not([hidden])").all()]
-
+    metrics = page.locator("#metrics label:not([hidden])")
+    of_answers = [metrics.filter(has_text=name) for name in ("Exact match", "Loss")]
+    of_pairs = [metrics.filter(has_text=name) for name in ("Preference accuracy", "Preference margin")]
     page.select_option("#evaluate", pairs)
-    assert {"Exact match", "Loss", "Preference accuracy", "Preference margin"} <= set(offered())
+    for offered in of_answers + of_pairs:
+        expect(offered).to_have_count(1)
     page.select_option("#evaluate", colours)
-    assert {"Exact match", "Loss"} <= set(offered())
-    assert not {"Preference accuracy", "Preference margin"} & set(offered())
+    for offered in of_pairs:
+        expect(offered).to_have_count(0)
+    for offered in of_answers:
+        expect(offered).to_have_count(1)
     page.check("[name=method][value=reward]")
     page.select_option("#evaluate", pairs)
-    assert set(offered()) == {"Preference accuracy", "Preference margin"}
-    expect(page.locator("#check-badge")).to_have_text("Ready", timeout=30_000)
+    for offered in of_pairs:
+        expect(offered).to_have_count(1)
+    expect(metrics).to_have_count(2)
+    expect(page.locator("#check-badge")).to_have_text("Ready")
     if folder := os.environ.get("TUNERY_TEST_PICTURES"):
         page.screenshot(path=f"{folder}/form.png", full_page=True)
 

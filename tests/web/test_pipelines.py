@@ -18,6 +18,7 @@ def test_from_a_run_to_every_night(window: Open, client: Client, colours: str, t
     page.screenshot(path=tmp_path / "empty.png", full_page=True)
     page = seen.open(f"/runs/{run}")
     page.get_by_role("link", name="Save as pipeline").click()
+    page.wait_for_url("**/pipelines/new**")
     page.get_by_label("Name").fill("nightly")
     page.get_by_label("Cron").fill("30 25 * * *")
     page.get_by_role("button", name="Check and save").click()
@@ -27,7 +28,7 @@ def test_from_a_run_to_every_night(window: Open, client: Client, colours: str, t
     page.screenshot(path=tmp_path / "form.png", full_page=True)
     page.get_by_role("button", name="Check and save").click()
     page.wait_for_url("**/pipelines/nightly")
-    assert page.locator("section[aria-labelledby=schedule-h] time").count() == 5
+    expect(page.locator("section[aria-labelledby=schedule-h] time")).to_have_count(5)
 
     page.get_by_role("button", name="Start now").click()
     page.wait_for_url("**/runs/run_*")
@@ -38,6 +39,7 @@ def test_from_a_run_to_every_night(window: Open, client: Client, colours: str, t
     page.get_by_role("button", name="Turn off").click()
     expect(page.get_by_role("button", name="Turn on")).to_be_visible()
     page.get_by_role("link", name="Edit").click()
+    page.wait_for_url("**/pipelines/new**")
     written = page.get_by_label("As YAML").input_value()
     page.get_by_label("As YAML").fill(written.replace("max_steps: 12", "max_steps: 7"))
     page.get_by_role("button", name="Check and save").click()

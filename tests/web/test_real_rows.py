@@ -17,7 +17,7 @@ def test_the_console_imports_what_the_sdk_does(
     page.set_input_files("#file", str(file))
     page.fill("#name", "by-console")
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.locator("main")).to_contain_text("999", timeout=60_000)
+    expect(page.locator("main")).to_contain_text("999")
     client.datasets.create(file, name="by-sdk")
     expected = client.datasets.wait("by-sdk")
     found = client.datasets.wait("by-console")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.patience import PATIENCE
 from tests.served import server
 from tests.toys import toy_conversations, toy_model
 from tests.web.conftest import Open
@@ -32,7 +33,7 @@ def test_from_rows_to_an_answer(window: Open, tmp_path: Path) -> None:
             client.base_models.add(str(base), name="toy")
             for name, count, seed in (("rows", 120, 0), ("held-out", 12, 1)):
                 client.datasets.create(_written(tmp_path, name, toy_conversations(count, seed)), name=name)
-                client.datasets.wait(name, timeout=60)
+                client.datasets.wait(name, timeout=PATIENCE)
         page = window(own).open("/runs/new?dataset=rows&base=toy")
         page.select_option("#evaluate", "held-out")
         page.fill("#name", "colours")
@@ -41,7 +42,7 @@ def test_from_rows_to_an_answer(window: Open, tmp_path: Path) -> None:
         page.fill("#set-max_steps", "6")
         expect(page.locator("#start")).to_be_enabled()
         page.click("#start")
-        expect(page.locator("#run-head .badge").first).to_have_text("Succeeded", timeout=180_000)
+        expect(page.locator("#run-head .badge").first).to_have_text("Succeeded")
         expect(page.locator("#v-step")).to_have_text("step 6")
         page.get_by_role("link", name="Evaluation").click()
         expect(page.locator("table")).to_contain_text("Exact match")
@@ -49,14 +50,15 @@ def test_from_rows_to_an_answer(window: Open, tmp_path: Path) -> None:
         page.get_by_role("link", name="Events").click()
         expect(page.locator("#events")).to_contain_text("Published as colours:1.")
         page.get_by_role("link", name="Try it").click()
-        assert page.input_value("#model-a") == "colours:1"
-        assert page.input_value("#model-b") == "toy"
+        page.wait_for_url("**/playground**")
+        expect(page.locator("#model-a")).to_have_value("colours:1")
+        expect(page.locator("#model-b")).to_have_value("toy")
         page.fill("#max_tokens", "8")
         page.fill("#message", "What is the red house?")
         page.press("#message", "Enter")
-        expect(page.locator("[data-side=a] [data-speed]")).to_contain_text("tokens", timeout=120_000)
-        expect(page.locator("[data-side=b] [data-speed]")).to_contain_text("tokens", timeout=120_000)
-        assert page.locator(".turn.assistant:not(.bad)").count() == 2
+        expect(page.locator("[data-side=a] [data-speed]")).to_contain_text("tokens")
+        expect(page.locator("[data-side=b] [data-speed]")).to_contain_text("tokens")
+        expect(page.locator(".turn.assistant:not(.bad)")).to_have_count(2)
         page = window(own).open("/models/colours")
         expect(page.locator(".lineage")).to_contain_text("toy")
         expect(page.locator("main")).to_contain_text("Exact match")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.served import Served
 from tests.web.conftest import PHONE, WIDE, Open, start_run
@@ -74,10 +74,10 @@ def test_pages_need_no_scripts_to_be_read(browser: Browser, served: Served, colo
     assert page.url.startswith(f"{served.url}/login?next=")
     page.fill("#token", served.token)
     page.click("button[type=submit]")
-    assert page.url == f"{served.url}/datasets/{colours}"
-    assert "What is 0 and one?" in page.inner_text("#rows")
+    page.wait_for_url(f"{served.url}/datasets/{colours}")
+    expect(page.locator("#rows")).to_contain_text("What is 0 and one?")
     page.get_by_role("link", name="Next").click()
-    assert "What is 10 and one?" in page.inner_text("#rows")
+    expect(page.locator("#rows")).to_contain_text("What is 10 and one?")
     context.close()
 
 

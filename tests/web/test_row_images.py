@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.patience import PATIENCE
 from tests.served import Served
 from tests.web.conftest import Open
 from tunery.core.errors import Problem
@@ -77,7 +78,7 @@ def test_a_draw_from_many_captions_is_told(window: Open, client: Client, tmp_pat
         archive.writestr("rows.jsonl", rows)
         archive.writestr("a.png", picture("PNG"))
     client.datasets.create(tmp_path / "captions.zip", name="captions")
-    version = client.datasets.wait("captions", timeout=60)
+    version = client.datasets.wait("captions", timeout=PATIENCE)
     assert version.rows == 2000
     accepted = window().open("/datasets/captions").locator(".stat", has_text="of them kept")
     expect(accepted).to_contain_text("2,100")

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.served import Served
 from tests.web.conftest import Open
@@ -13,7 +13,7 @@ def test_a_wrong_token_says_so(browser: Browser, served: Served) -> None:
     page.goto(f"{served.url}/runs?state=failed")
     page.fill("#token", "tnr_wrong")
     page.click("button[type=submit]")
-    assert "is unknown or was revoked" in page.inner_text("[role=alert]")
+    expect(page.locator("[role=alert]")).to_contain_text("is unknown or was revoked")
     page.fill("#token", served.token)
     page.click("button[type=submit]")
     page.wait_for_url(f"{served.url}/runs?state=failed")

@@ -21,12 +21,17 @@ function calm(work, pause) {
   };
 }
 
-// A dialog that is open in the head is not taken away from under the person; the head follows when it closes.
-function renewHead() {
-  const open = document.querySelector("#run-head dialog[open]");
-  if (open) open.addEventListener("close", renewHead, { once: true });
-  else htmx.trigger("#run-head", "tunery:changed");
-}
+function renewHead() { htmx.trigger("#run-head", "tunery:changed"); }
+
+// A dialog that is open in the head is not taken away from under the person, though the head was asked for before it
+// was opened; the head follows when it closes.
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, requestConfig } = event.detail;
+  const open = target.id === "run-head" && requestConfig.verb === "get" && target.querySelector("dialog[open]");
+  if (!open) return;
+  event.detail.shouldSwap = false;
+  open.addEventListener("close", renewHead, { once: true });
+});
 const refreshHead = calm(renewHead, 700);
 
 class Curves {
