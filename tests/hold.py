@@ -2,12 +2,16 @@
 
 A run that is to be caught in its middle must still be there when the test comes to it, however slow the machine is. So
 a file says how far engines may go, and the tests' engines look at it before they go on. Which file it is they are told
-by an environment variable. An engine that is held hears what is asked of it.
+by an environment variable. An engine that is held hears what is asked of it. What a killed test left held goes on by
+itself some day.
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.patience import PATIENCE
 
 VARIABLE = "TUNERY_TEST_HOLD"
 
@@ -41,6 +45,7 @@ def held(step: int, path: Path | None = None) -> bool:
             return False
         path = Path(os.environ[VARIABLE])
     try:
-        return step >= int(path.read_text())
+        forgotten = time.time() - path.stat().st_mtime > 10 * PATIENCE
+        return not forgotten and step >= int(path.read_text())
     except FileNotFoundError:
         return False

@@ -87,7 +87,15 @@ def _to_errors(
     """Write each row's loss, and over its logits what they err by: their probabilities, less 1 at the target."""
     if rowwise.takes(logits_RV):
         nll_R = torch.empty(len(targets_R)) if nll_R is None else nll_R
-        return rowwise.losses(logits_RV, targets_R, nll_R, wanted)
+        rowwise.losses(logits_RV, targets_R, nll_R, wanted)
+    else:
+        to_errors(logits_RV, targets_R, nll_R, wanted)
+
+
+def to_errors(
+    logits_RV: torch.Tensor, targets_R: torch.Tensor, nll_R: torch.Tensor | None, wanted: bool
+) -> None:
+    """The same by torch, in slices of rows."""
     size = max(1, SLICE_BYTES // (4 * logits_RV.shape[1]))
     work_SV = torch.empty(min(size, len(targets_R)), logits_RV.shape[1], dtype=torch.float32)
     for at in range(0, len(targets_R), size):
