@@ -89,8 +89,9 @@ def test_a_segment_never_sees_another(base: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 2**28], ids=["made again", "kept"])
 @pytest.mark.parametrize("trained", ["all", "hidden", "layer"])
+@pytest.mark.parametrize("alike", [False, True])
 def test_linear_nll_has_the_gradients_of_autograd(
-    monkeypatch: pytest.MonkeyPatch, trained: str, kept: int
+    monkeypatch: pytest.MonkeyPatch, trained: str, kept: int, alike: bool
 ) -> None:
     monkeypatch.setattr(loss, "CHUNK_BYTES", 4 * 50 * 64)
     monkeypatch.setattr(loss, "SLICE_BYTES", 4 * 50 * 10)
@@ -99,9 +100,9 @@ def test_linear_nll_has_the_gradients_of_autograd(
     targets = torch.randint(0, 50, (200,))
     shape = torch.randn(200, 16), torch.randn(50, 16), torch.randn(50)
     wants = {"all": (True, True, True), "hidden": (True, False, False), "layer": (False, True, True)}[trained]
-    weights = torch.rand(200) - 0.5
+    weights = torch.full((200,), 0.3) if alike else torch.rand(200) - 0.5
     ours = [tensor.clone().requires_grad_(wanted) for tensor, wanted in zip(shape, wants, strict=True)]
-    (loss.linear_nll(*ours, targets) * weights).sum().backward()
+    (loss.linear_nll(*ours, targets, alike=alike) * weights).sum().backward()
     plain = [tensor.clone().requires_grad_(wanted) for tensor, wanted in zip(shape, wants, strict=True)]
     logits = torch.nn.functional.linear(*plain)
     (torch.nn.functional.cross_entropy(logits, targets, reduction="none") * weights).sum().backward()
@@ -109,6 +110,13 @@ def test_linear_nll_has_the_gradients_of_autograd(
         assert (mine.grad is None) == (theirs.grad is None)
         if mine.grad is not None and theirs.grad is not None:
             assert torch.allclose(mine.grad, theirs.grad, atol=1e-4)
+
+
+def test_a_broken_promise_of_equal_weights_is_noticed() -> None:
+    hidden, weight = torch.randn(3, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
+    nll = loss.linear_nll(hidden, weight, None, torch.tensor([1, 2, 3]), alike=True)
+    with pytest.raises(RuntimeError, match="alike"):
+        (nll * torch.tensor([1.0, 2.0, 1.0])).sum().backward()
 
 
 def test_batches_hold_no_padding() -> None:

@@ -31,25 +31,32 @@ class _LinearNll(torch.autograd.Function):
         weight_VH: torch.Tensor,
         bias_V: torch.Tensor | None,
         targets_N: torch.Tensor,
+        alike: bool,
     ) -> torch.Tensor:
         count = len(targets_N)
         # As with a batch's tokens, the kernels shouldn't meet a new shape every time.
         hidden_NH = torch.nn.functional.pad(hidden_NH, (0, 0, 0, -count % FILL))
         targets_N = torch.nn.functional.pad(targets_N, (0, -count % FILL))
+        ones_N1 = torch.nn.functional.pad(torch.ones(count), (0, -count % FILL))[:, None]
         wants_hidden, *wants_layer = ctx.needs_input_grad[:3]
         nll_N = torch.empty(len(targets_N), dtype=torch.float32)
         # A row's gradient is that of its logits times what the row weighs, so it can be made before that is known.
         made_NH = torch.empty_like(hidden_NH) if wants_hidden else None
         kept: list[torch.Tensor] = []
+        layer = _Layer(*wants_layer)
         room = max(KEPT_BYTES, 4 * weight_VH.numel())
         for rows in _chunks(hidden_NH, weight_VH):
             logits = torch.nn.functional.linear(hidden_NH[rows], weight_VH, bias_V)
             _to_errors(logits, targets_N[rows], nll_N[rows], made_NH is not None or any(wants_layer))
             if made_NH is not None:
                 torch.mm(logits, weight_VH, out=made_NH[rows])
-            room -= logits.nbytes
-            if any(wants_layer) and room >= 0:
-                kept.append(logits)
+            if alike:
+                layer.add(logits, hidden_NH[rows], ones_N1[rows])
+            else:
+                room -= logits.nbytes
+                if any(wants_layer) and room >= 0:
+                    kept.append(logits)
+        ctx.layer = layer if alike else None
         ctx.save_for_backward(hidden_NH, weight_VH, bias_V, targets_N, made_NH, *kept)
         return nll_N[:count]
 
@@ -61,24 +68,54 @@ class _LinearNll(torch.autograd.Function):
         count = len(grad_N)
         grad_N1 = torch.nn.functional.pad(grad_N, (0, len(targets_N) - count))[:, None]
         hidden = None if made_NH is None else (made_NH[:count] * grad_N[:, None]).to(made_NH.dtype)
-        weight = bias = None
-        if wants_weight or wants_bias:
-            for number, rows in enumerate(_chunks(hidden_NH, weight_VH)):
+        layer = ctx.layer
+        if layer is not None:
+            if not bool((grad_N == grad_N[:1]).all()):
+                raise RuntimeError("rows that were to weigh alike don't")
+            weight, bias = layer.times(float(grad_N[0]) if count else 1.0)
+        else:
+            layer = _Layer(wants_weight, wants_bias)
+            for number, rows in enumerate(
+                _chunks(hidden_NH, weight_VH) if wants_weight or wants_bias else ()
+            ):
                 if number < len(kept):
                     errors = kept[number]
                 else:
                     errors = torch.nn.functional.linear(hidden_NH[rows], weight_VH, bias_V)
                     _to_errors(errors, targets_N[rows], None, True)
-                if wants_weight:
-                    weight = _sum(weight, errors.T @ (hidden_NH[rows] * grad_N1[rows]).to(errors.dtype))
-                if wants_bias:
-                    bias = _sum(bias, (errors.T @ grad_N1[rows].to(errors.dtype))[:, 0])
+                layer.add(errors, hidden_NH[rows], grad_N1[rows])
+            weight, bias = layer.times(1.0)
         return (
             hidden,
             None if weight is None else weight.to(weight_VH.dtype),
             None if bias is None or bias_V is None else bias.to(bias_V.dtype),
             None,
+            None,
         )
+
+
+class _Layer:
+    """The gradients of the output layer's weights, those that are wanted, as they add up over chunks of rows."""
+
+    def __init__(self, wants_weight: bool, wants_bias: bool) -> None:
+        self._wanted = wants_weight, wants_bias
+        self._weight_VH: torch.Tensor | None = None
+        self._bias_V: torch.Tensor | None = None
+
+    def add(self, errors_RV: torch.Tensor, hidden_RH: torch.Tensor, weights_R1: torch.Tensor) -> None:
+        wants_weight, wants_bias = self._wanted
+        if wants_weight:
+            weighed_RH = (hidden_RH * weights_R1).to(errors_RV.dtype)
+            self._weight_VH = _sum(self._weight_VH, errors_RV.T @ weighed_RH)
+        if wants_bias:
+            self._bias_V = _sum(self._bias_V, (errors_RV.T @ weights_R1.to(errors_RV.dtype))[:, 0])
+
+    def times(self, factor: float) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Both, multiplied."""
+        weight, bias = self._weight_VH, self._bias_V
+        if factor != 1.0:
+            weight, bias = (None if one is None else one * factor for one in (weight, bias))
+        return weight, bias
 
 
 def _to_errors(
@@ -126,9 +163,19 @@ def _chunks(hidden_NH: torch.Tensor, weight_VH: torch.Tensor) -> Iterator[slice]
 
 
 def linear_nll(
-    hidden_NH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None, targets_N: torch.Tensor
+    hidden_NH: torch.Tensor,
+    weight_VH: torch.Tensor,
+    bias_V: torch.Tensor | None,
+    targets_N: torch.Tensor,
+    *,
+    alike: bool = False,
 ) -> torch.Tensor:
-    """-log softmax(hidden @ weight.T + bias)[target] of each row, in nats, fp32."""
-    result = _LinearNll.apply(hidden_NH, weight_VH, bias_V, targets_N)
+    """-log softmax(hidden @ weight.T + bias)[target] of each row, in nats, fp32.
+
+    `alike` promises that all rows will weigh the same, as in their sum: then no logits are kept for the way back.
+    """
+    if not torch.is_grad_enabled():  # the function below can't see that
+        weight_VH, bias_V = weight_VH.detach(), None if bias_V is None else bias_V.detach()
+    result = _LinearNll.apply(hidden_NH, weight_VH, bias_V, targets_N, alike)
     assert isinstance(result, torch.Tensor)
     return result

@@ -54,15 +54,19 @@ class Likelihood:
 
     def nll(self, batch: Batch) -> torch.Tensor:
         """Sum over the N supervised tokens of their negative log-likelihood, in nats; fp32 scalar."""
-        return self.token_nll(batch).sum()
+        return self.token_nll(batch, alike=True).sum()
 
-    def token_nll(self, batch: Batch) -> torch.Tensor:
-        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32."""
+    def token_nll(self, batch: Batch, *, alike: bool = False) -> torch.Tensor:
+        """The negative log-likelihood of each of the N supervised tokens, in nats; fp32.
+
+        `alike` promises that the loss will be their sum, or a multiple of it: that takes less memory.
+        """
         head = self._model.get_output_embeddings()
         if not self._plain_head or type(head) is not torch.nn.Linear:
             return self._by_logits(batch)
         hidden_NH = self._hidden(batch)[batch.predictors_N]
-        return linear_nll(hidden_NH.to(head.weight.dtype), head.weight, head.bias, batch.targets_N)
+        hidden_NH = hidden_NH.to(head.weight.dtype)
+        return linear_nll(hidden_NH, head.weight, head.bias, batch.targets_N, alike=alike)
 
     def sequence_nll(self, batch: Batch) -> torch.Tensor:
         """The sum of them over each of the S sequences; fp64."""

@@ -81,8 +81,9 @@ class Policy(Protocol):
         """Sum over the N supervised tokens of their negative log-likelihood: a scalar tensor, in nats."""
         ...
 
-    def token_nll(self, batch: Any) -> Any:
-        """The same for each of them: a tensor [N]."""
+    def token_nll(self, batch: Any, *, alike: bool = False) -> Any:
+        """The same for each of them: a tensor [N]. `alike` promises that the loss will be their sum or a multiple of
+        it, which takes less memory."""
         ...
 
     def reference(self, batch: Any) -> Any:
@@ -148,7 +149,7 @@ METHODS: Point[Method] = Point("tunery.methods", "training method", api_version=
 
 def of_words(policy: Policy, batch: Batch) -> Loss:
     """The negative log-likelihood of all supervised tokens, of examples without branches."""
-    nll_N = policy.token_nll(batch)
+    nll_N = policy.token_nll(batch, alike=True)
     each_N = nll_N.detach()
     by_example = (batch.by_sequence(each_N), batch.by_sequence(each_N.new_ones(len(each_N))))
     return Loss(nll_N.sum(), batch.supervised, by_example=by_example)
