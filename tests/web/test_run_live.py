@@ -60,7 +60,7 @@ def test_the_evaluation_tells_its_row_on_the_page_and_long_answers_are_folded(
     assert 0 < stage.done <= 100
     hold.release()
     expect(head.locator(".badge").first).to_have_text("Succeeded")
-    expect(head).not_to_contain_text("row ")
+    expect(head).not_to_contain_text("answers: row ")
     page.get_by_role("link", name="Evaluation").click()
     page.wait_for_url("**tab=evaluation**")
     folded = page.locator("#eval-rows details.long").first

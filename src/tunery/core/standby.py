@@ -41,7 +41,7 @@ class Standby:
     @property
     def waits(self) -> bool:
         """Whether it is still there."""
-        return self.identity is not None and self.child.poll() is None
+        return self.identity is not None and self.identity.alive() and self.child.poll() is None
 
     def give(self, folder: Path) -> bool:
         """Tell it its folder; False where it didn't take it, and then it is ended."""
