@@ -2,7 +2,7 @@
 
     python -m bench.estimate [--steps 24] [--only NAME …]
 
-Each kind is estimated and trained, one process after the other, on two models: the starter (1.9 M parameters) and the
+Each kind is estimated and trained, one process after the other, on two models: the starter (5.7 M parameters) and the
 24.9 M Llama of the engine's bench, with random weights. Writes bench/results/estimate.json and prints a table.
 """
 
@@ -12,22 +12,15 @@ import os
 import platform
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.attempt import run_engine
 from bench.conversations import conversations
 from bench.shape import make_model
-from tunery.core.attempt import AttemptFolder
-from tunery.core.settings import ServerSettings
-from tunery.data.arrow import write_arrow
 from tunery.data.rows import Conversation, Message, Preference, Row, Text, encode_row
-from tunery.launch.point import LAUNCHERS, engine_call
-from tunery.methods.point import METHODS
-from tunery.schemas.engine import EngineInput, EngineSpec
 from tunery.schemas.estimate import EstimateResult
-from tunery.schemas.run import ResolvedSpec, RunSpec, TrainResult
+from tunery.schemas.run import TrainResult
 from tunery.starter.place import MODEL_FOLDER
 
 RESULT = Path(__file__).parent / "results" / "estimate.json"
@@ -89,10 +82,10 @@ def main() -> None:
             given = {**settings, "max_steps": options.steps}
             rows = _rows(method, options.rows)
             folder = Path(scratch) / f"run-{len(found)}"
-            told = EstimateResult.model_validate(
-                _run(folder / "asked", base, "estimate", method, rows, given)
-            )
-            came = TrainResult.model_validate(_run(folder / "done", base, "train", method, rows, given))
+            lines = [encode_row(row) for row in rows]
+            asked = run_engine(folder / "asked", base, lines, method, given, "estimate")
+            told = EstimateResult.model_validate(asked)
+            came = TrainResult.model_validate(run_engine(folder / "done", base, lines, method, given))
             found[name] = _held_against(told, came)
             sys.stdout.write(_line(name, found[name]))
             sys.stdout.flush()
@@ -145,32 +138,6 @@ def _rows(method: str, count: int) -> list[Row]:
         return list(talks)
     pairs = zip(talks, talks[1:] + talks[:1], strict=True)
     return [Preference(one.messages[:-1], (one.messages[-1], other.messages[-1])) for one, other in pairs]
-
-
-def _run(
-    folder: Path, base: Path, kind: Any, method: str, rows: Sequence[Row], given: dict[str, Any]
-) -> dict[str, Any]:
-    folder.mkdir(parents=True)
-    data = folder / "train.arrow"
-    write_arrow(data, map(encode_row, rows))
-    settings = METHODS.load(method).Settings.model_validate(given)
-    spec = RunSpec.model_validate(
-        {"method": method, "base_model": str(base), "data": {"train": [{"path": str(data)}]}}
-    ).model_copy(update={"settings": settings.model_dump()})
-    resolved = ResolvedSpec(spec=spec, origins={}, base_model_hash="", data_hashes={}, code_version="bench")
-    inputs = EngineInput(
-        kind=kind, attempt=1, token=1, base_model=str(base), train=[str(data)], threads=os.cpu_count() or 1
-    )
-    attempt = AttemptFolder(folder / "0001")
-    attempt.prepare(EngineSpec(run="bench", resolved=resolved).model_dump(mode="json"), inputs.model_dump())
-    launcher = LAUNCHERS.load("local")
-    command, environment = engine_call(ServerSettings())
-    launcher.start([*command, str(attempt.path)], attempt, environment)
-    while launcher.alive(attempt):
-        time.sleep(0.2)
-    result = attempt.read_result()
-    assert result is not None, attempt.log.read_text()
-    return result
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ def _waiting(data: Path) -> bool:
 def _sleeps(pid: int) -> bool:
     """It used no processor time for two seconds."""
     before = _processor_seconds(pid)
-    time.sleep(2)
+    time.sleep(2)  # the very time in question
     return _processor_seconds(pid) == before
 
 

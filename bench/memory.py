@@ -13,21 +13,14 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tunery.core.attempt import AttemptFolder
-from tunery.core.settings import ServerSettings
-from tunery.data.arrow import write_arrow
+from bench.attempt import run_engine
 from tunery.data.formats.point import FORMATS
 from tunery.data.rows import encode_row
-from tunery.launch.point import LAUNCHERS, engine_call
-from tunery.methods.point import METHODS
-from tunery.schemas.engine import EngineInput, EngineSpec
-from tunery.schemas.run import ResolvedSpec, RunSpec
 from tunery.starter import sample
 from tunery.starter.place import MODEL_FOLDER
 
@@ -73,26 +66,12 @@ def _lines(folder: Path) -> list[bytes]:
 
 def _train(folder: Path, lines: list[bytes], count: int, steps: int, *, packing: bool) -> dict[str, Any]:
     """Train some steps; result.json."""
-    data = folder / "train.arrow"
-    write_arrow(data, (lines[number % len(lines)] for number in range(count)))
-    settings = METHODS.load("sft").Settings(
-        max_steps=steps, batch_size=8, gradient_accumulation_steps=1, max_sequence_length=512, packing=packing
-    )
-    spec = RunSpec.model_validate({"base_model": str(MODEL_FOLDER), "data": {"train": [{"path": str(data)}]}})
-    spec = spec.model_copy(update={"settings": settings.model_dump()})
-    resolved = ResolvedSpec(spec=spec, origins={}, base_model_hash="", data_hashes={}, code_version="bench")
-    given = EngineInput(
-        kind="train", attempt=1, token=1, base_model=str(MODEL_FOLDER), train=[str(data)], threads=2
-    )
-    attempt = AttemptFolder(folder / "0001")
-    attempt.prepare(EngineSpec(run="bench", resolved=resolved).model_dump(mode="json"), given.model_dump())
-    launcher = LAUNCHERS.load("local")
-    command, environment = engine_call(ServerSettings())
-    launcher.start([*command, str(attempt.path)], attempt, environment)
-    while launcher.alive(attempt):
-        time.sleep(0.2)  # what is measured is the engine's own; looking seldom leaves it the processor
-    result = attempt.read_result()
-    assert result is not None, attempt.log.read_text()
+    given = {
+        "max_steps": steps, "batch_size": 8, "gradient_accumulation_steps": 1, "max_sequence_length": 512,
+        "packing": packing,
+    }  # fmt: skip
+    wanted = (lines[number % len(lines)] for number in range(count))
+    result = run_engine(folder, MODEL_FOLDER, wanted, "sft", given)
     assert result["error"] is None, result["error"]
     return result
 

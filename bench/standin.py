@@ -93,7 +93,7 @@ def listener(drip: bytes = b"", again: bytes = b"") -> Iterator[tuple[int, list[
                     connection.sendall(drip)
                     while not ended.is_set():
                         connection.sendall(again)
-                        time.sleep(0.05)
+                        time.sleep(0.05)  # a stream that drips is what it stands in for
 
         thread = threading.Thread(target=serve)
         thread.start()

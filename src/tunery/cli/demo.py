@@ -198,7 +198,7 @@ def wait_for_end() -> None:
     """Until Ctrl-C or SIGTERM."""
     try:
         while True:
-            time.sleep(3600)
+            time.sleep(3600)  # a signal ends it
     except KeyboardInterrupt:
         return
 

@@ -13,7 +13,7 @@ from tunery.sdk.client import Client
 from tunery.sdk.routes.runs import TERMINAL
 
 POLL = 1.0
-"""Seconds between questions to the server while there is nothing new."""
+"""Seconds between questions to the server while there is nothing new: nobody reads faster."""
 
 
 def follow_run(client: Client, run: str) -> None:

@@ -203,8 +203,8 @@ class Policy(Likelihood):
 
     @property
     def unused_bytes(self) -> int:
-        """Of gradients and the optimizer's memory, which lie empty, and so in no memory, until the first step."""
-        return 12 * self.trainable
+        """Of the optimizer's memory, which lies empty, and so in no memory, until the first step."""
+        return 8 * self.trainable
 
     def saving_bytes(self, *, exact: bool) -> int:
         """What `save` needs beside what is there: of all weights a copy in the numbers they are written in."""

@@ -1,5 +1,7 @@
 """A job: a named line of runs. It keeps its task type, and its base model while one of its runs isn't over."""
 
+from typing import Any
+
 from sqlalchemy import func, select
 
 from tunery.core.clock import now_us
@@ -37,8 +39,26 @@ def check(ctx: Context, spec: RunSpec) -> None:
         )
 
 
-def next_run(ctx: Context, spec: RunSpec) -> tuple[str, int]:
-    """The job that a run belongs to, made with its first run, and the run's number in it."""
+def add_run(ctx: Context, spec: RunSpec, **columns: Any) -> str:
+    """Queue the next run of a job, made with its first run; `columns` are the rest of what is known of it."""
+    job_id, number = _next(ctx, spec)
+    id = new_id("run")
+    ctx.conn.execute(
+        run.insert().values(
+            id=id,
+            project_id=ctx.project,
+            job_id=job_id,
+            number=number,
+            state="queued",
+            created=now_us(),
+            **columns,
+        )
+    )
+    return id
+
+
+def _next(ctx: Context, spec: RunSpec) -> tuple[str, int]:
+    """The job that a run belongs to, and the run's number in it."""
     named = (job.c.project_id == ctx.project) & (job.c.name == spec.name)
     id = ctx.conn.scalar(select(job.c.id).where(named))
     if id is None:

@@ -10,10 +10,8 @@ from typing import Any, get_args
 from sqlalchemy import Row, select
 
 from tunery.core.attempt import AttemptFolder
-from tunery.core.clock import now_us
 from tunery.core.errors import Problem, Where
-from tunery.core.ids import new_id
-from tunery.db.tables import dataset_version, run
+from tunery.db.tables import dataset_version
 from tunery.jobs import stages
 from tunery.jobs.states import RUN_ENDED
 from tunery.schemas.run import Progress, ResolvedSpec, RetryStage, RunDetail, Stage
@@ -114,33 +112,26 @@ def _begin(
     ctx: Context, row: Row[Any], resolved: ResolvedSpec, chosen: RetryStage, planned: list[Stage]
 ) -> RunDetail:
     trains = chosen in ("prepare", "train")
-    job_id, number = job_lines.next_run(ctx, resolved.spec)
-    id, spec = new_id("run"), resolved.spec
+    spec = resolved.spec
     prices = prices_of(ctx.settings, idle_time=spec.resources.idle_time)
     inputs = {**row.inputs, "prices": None if prices is None else prices.model_dump(mode="json")}
     inputs["checkpoints_of"] = [row.id, *row.inputs.get("checkpoints_of", [])] if chosen == "train" else []
     # What was billed is billed: the tokens of stages that are taken over aren't this run's.
     progress = Progress() if trains else Progress.model_validate({**row.progress, "tokens": 0})
-    ctx.conn.execute(
-        run.insert().values(
-            id=id,
-            project_id=ctx.project,
-            job_id=job_id,
-            number=number,
-            state="queued",
-            method=row.method,
-            base_model=row.base_model,
-            resolved=row.resolved,
-            inputs=inputs,
-            stages=[one.model_dump() for one in planned],
-            progress=progress.model_dump(),
-            result=None if trains else row.result,
-            evaluation_id=row.evaluation_id if chosen == "publish" else None,
-            continues_id=row.continues_id,
-            retries_id=row.id,
-            estimate=row.estimate,
-            created=now_us(),
-        )
+    id = job_lines.add_run(
+        ctx,
+        spec,
+        method=row.method,
+        base_model=row.base_model,
+        resolved=row.resolved,
+        inputs=inputs,
+        stages=[one.model_dump() for one in planned],
+        progress=progress.model_dump(),
+        result=None if trains else row.result,
+        evaluation_id=row.evaluation_id if chosen == "publish" else None,
+        continues_id=row.continues_id,
+        retries_id=row.id,
+        estimate=row.estimate,
     )
     if row.continues_id is not None:
         _share_start(ctx, row, id)

@@ -8,9 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, select, update
 
 from tunery.core.attempt import AttemptFolder, run_data_folder
-from tunery.core.clock import now_us
 from tunery.core.errors import Problem
-from tunery.core.ids import new_id
 from tunery.data.laid_out import read_report
 from tunery.db.curves import points_after, read_series
 from tunery.db.tables import (
@@ -106,26 +104,18 @@ def submit(ctx: Context, spec: RunSpec) -> RunDetail:
     looked_up = _plan(ctx, spec)
     resolved, start = _filled(ctx, looked_up)[0], looked_up.start
     spec = resolved.spec
-    job_id, number = job_lines.next_run(ctx, spec)
-    id = new_id("run")
     predicted = estimated.known(ctx, resolved)
-    ctx.conn.execute(
-        run.insert().values(
-            id=id,
-            project_id=ctx.project,
-            job_id=job_id,
-            number=number,
-            state="queued",
-            method=spec.method,
-            base_model=spec.base_model,
-            resolved=resolved.model_dump(mode="json"),
-            inputs=_inputs(ctx, looked_up),
-            stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
-            progress=Progress().model_dump(),
-            continues_id=start.continued.run if start else None,
-            estimate=None if predicted is None else predicted.model_dump(mode="json"),
-            created=now_us(),
-        )
+    id = job_lines.add_run(
+        ctx,
+        spec,
+        method=spec.method,
+        base_model=spec.base_model,
+        resolved=resolved.model_dump(mode="json"),
+        inputs=_inputs(ctx, looked_up),
+        stages=[stage.model_dump() for stage in stages.planned(resolved.spec)],
+        progress=Progress().model_dump(),
+        continues_id=start.continued.run if start else None,
+        estimate=None if predicted is None else predicted.model_dump(mode="json"),
     )
     if start is not None:
         continuing.keep(ctx, start, id)
