@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.chaos.place import Place
 from tunery.core.process import ProcessIdentity
 from tunery.db.engine import reading
+from tunery.db.lease import lease_time
 from tunery.db.tables import task
 
 _FROZEN_LEASES = 1.5
@@ -62,7 +63,10 @@ class Faults:
             self.amid.update(under_way or ["nothing"])
 
     def tick(self) -> None:
-        """Let the frozen go on when their time is over; see whose tasks were taken over."""
+        """Let the frozen go on when their time is over; see whose tasks are anyone's again.
+
+        When one is taken up besides depends on who has a slot free.
+        """
         now = time.monotonic()
         for until, identity in [one for one in self._frozen if one[0] <= now]:
             if identity.alive():
@@ -71,10 +75,15 @@ class Faults:
         if not self._losses:
             return
         with reading(self.place.house.engine) as connection:
+            clock = lease_time(connection)
             held = {
                 row.id: row.worker_id
                 for row in connection.execute(
-                    select(task.c.id, task.c.worker_id).where(task.c.state == "running")
+                    select(task.c.id, task.c.worker_id).where(
+                        task.c.state == "running",
+                        task.c.lease_boot == clock.boot,
+                        task.c.lease_until >= clock.us,
+                    )
                 )
             }
         for loss in list(self._losses):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tunery.core.folder import DataFolder
 from tunery.core.process import ProcessIdentity
 from tunery.db.engine import reading, writing
 from tunery.db.tables import attempt, model_version, task
+from tunery.jobs import worker
+from tunery.jobs.work import Work
 from tunery.schemas.dataset import ImportOptions
 from tunery.schemas.model import PublishRequest
 from tunery.services import datasets, imports, models
@@ -329,3 +332,32 @@ def test_a_worker_killed_amid_publishing_leaves_one_whole_version(working: House
     (published,) = list(place.iterdir())
     assert sorted(path.name for path in published.iterdir()) == ["large.safetensors", "model.safetensors"]
     assert (published / "large.safetensors").stat().st_size == 200 * 2**20
+
+
+def test_a_worker_that_claims_its_own_lapsed_task_ends_the_earlier_work_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a stop of the whole process, or an outage of the database, for longer than the lease."""
+    seen: list[tuple[str, int]] = []
+    goes_on = threading.Event()
+
+    def handle(work: Work) -> None:
+        seen.append(("begins", work.claim.token))
+        goes_on.wait()
+        seen.append(("ends", work.claim.token))
+
+    monkeypatch.setattr(worker, "_handle", handle)
+    this = worker.Worker(house.engine, house.settings, house.blobs)
+    assert this._claim_one()  # the import of the house's rows
+    ((first, one),) = this._held.values()
+    house.wait("the first", lambda: seen)
+    with writing(house.engine) as connection:
+        connection.execute(update(task).where(task.c.id == first.claim.task).values(lease_until=0))
+    assert this._claim_one()
+    ((second, two),) = this._held.values()
+    assert first.lost.is_set()
+    goes_on.set()
+    one.join()
+    two.join()
+    tokens = (first.claim.token, second.claim.token)
+    assert seen == [(what, token) for token in tokens for what in ("begins", "ends")]

@@ -20,7 +20,7 @@ from tunery.db.tables import pipeline, run
 from tunery.schemas.pipeline import SavePipeline
 from tunery.schemas.run import RunSpec
 from tunery.sdk.client import Client
-from tunery.services import pipelines, starts
+from tunery.services import pipelines, runs, starts
 
 HOURLY = {"type": "schedule", "cron": "0 * * * *", "time_zone": "Europe/Berlin"}
 
@@ -100,7 +100,43 @@ def test_a_definition_comes_back_as_it_was_given(house: House, tmp_path: Path) -
     assert name.startswith("ft_bare_")
     assert found.schedule is not None
     assert len(found.schedule.next) == 5
+    with house.context() as ctx:
+        foreseen = pipelines.foresee(ctx, given)
+    assert foreseen.next == found.schedule.next
+    assert foreseen.resolved.spec.settings["max_steps"] == 5
     assert save(house, spec(tmp_path), template=True).endswith("_template")
+
+
+def test_a_template_s_settings_stand_for_those_left_out(house: House, tmp_path: Path) -> None:
+    house_style = {"max_steps": 7, "lora_rank": 4, "learning_rate": 0.0003}
+    save(house, spec(tmp_path, settings=house_style), name="style", template=True)
+    given = spec(tmp_path, template="style", settings={"learning_rate": 0.0005})
+    with house.context() as ctx:
+        resolved = runs.resolve(ctx, given)
+        settings, origins = resolved.spec.settings, resolved.origins
+        assert (settings["max_steps"], settings["lora_rank"], settings["learning_rate"]) == (7, 4, 0.0005)
+        assert [origins[name] for name in ("max_steps", "lora_rank", "learning_rate", "epochs")] == [
+            "template",
+            "template",
+            "user",
+            "recommended",
+        ]
+        assert resolved.spec.template == "style@1"
+        full = runs.resolve(ctx, given.model_copy(update={"settings": {"finetuning_type": "full"}}))
+        assert (full.origins["max_steps"], full.origins["lora_rank"]) == ("template", "default")
+        made = runs.submit(ctx, given)
+        pipelines.change(ctx, "style", spec(tmp_path, settings={"max_steps": 9}))
+        assert runs.resolve(ctx, given).spec.settings["max_steps"] == 9
+        again = runs.spec_of(ctx, made.id)
+        assert (again.template, again.settings) == ("style@1", {"learning_rate": 0.0005})
+        assert runs.resolve(ctx, again).spec.settings == settings
+        named = spec(tmp_path, template="style", settings={"lora_rank": 2})
+        pipelines.save(ctx, SavePipeline(spec=named, name="stricter", template=True))
+        both = runs.resolve(ctx, spec(tmp_path, template="stricter", settings={}))
+        assert (both.spec.settings["max_steps"], both.spec.settings["lora_rank"]) == (9, 2)
+        with pytest.raises(Problem) as caught:
+            runs.resolve(ctx, spec(tmp_path, template="style@5"))
+    assert (caught.value.code, caught.value.where.field) == ("not_found", "template")
 
 
 def test_versions(house: House, tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_a_clone_shows_what_is_changed_before_and_after_it_starts(
     page = window().open(f"/runs/{run.id}")
     page.get_by_role("link", name="Clone with changes").click()
     expect(page.locator("#check-badge")).to_have_text("Ready")
-    page.locator("[data-setting=learning_rate] input, input[data-setting=learning_rate]").first.fill("0.0004")
+    page.locator("#set-learning_rate").fill("0.0004")
     page.fill("#priority", "5")
     expect(page.locator("#check")).to_contain_text(f"Changed from {name}")
     expect(page.locator("#changes")).to_contain_text("0.0005 → 0.0004")

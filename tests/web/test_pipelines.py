@@ -20,11 +20,15 @@ def test_from_a_run_to_every_night(window: Open, client: Client, colours: str, t
     page.get_by_role("link", name="Save as pipeline").click()
     page.wait_for_url("**/pipelines/new**")
     page.get_by_label("Name").fill("nightly")
+    expect(page.locator("#next-starts")).to_contain_text("Started by hand only")
     page.get_by_label("Cron").fill("30 25 * * *")
+    expect(page.locator("#next-starts .error")).to_contain_text("can't be scheduled")
     page.get_by_role("button", name="Check and save").click()
     expect(page.locator(".toast", has_text="can't be scheduled")).to_be_visible()
     page.get_by_label("Cron").fill("30 2 * * *")
     page.get_by_label("Time zone").fill("Europe/Berlin")
+    expect(page.locator("#next-starts time")).to_have_count(5)
+    expect(page.locator("#next-starts time").first).to_contain_text("02:30")
     page.screenshot(path=tmp_path / "form.png", full_page=True)
     page.get_by_role("button", name="Check and save").click()
     page.wait_for_url("**/pipelines/nightly")
@@ -68,3 +72,26 @@ def test_a_definition_that_is_wrong_is_told_and_kept_in_the_form(window: Open, c
     expect(page.locator(".toast", has_text="isn't YAML at line 2")).to_be_visible()
     assert page.get_by_label("As YAML").input_value().startswith("base_model: x")
     assert client.pipelines.list().data == []
+
+
+def test_a_template_is_put_together_in_the_form_and_used(window: Open, client: Client, colours: str) -> None:
+    seen = window()
+    page = seen.open(f"/runs/new?dataset={colours}")
+    expect(page.locator("#check-badge")).to_have_text("Ready")
+    page.locator("#set-learning_rate").fill("0.0004")
+    page.get_by_role("button", name="Save as pipeline instead").click()
+    page.wait_for_url("**/pipelines/new")
+    page.get_by_label("Name").fill("style")
+    page.get_by_label("Save as a template").check()
+    page.get_by_role("button", name="Check and save").click()
+    page.wait_for_url("**/pipelines/style")
+    kept = client.pipelines.get("style").spec
+    assert (kept.settings, kept.data.train[0].label) == ({"learning_rate": 0.0004}, f"{colours}@None")
+    page.get_by_role("link", name="New run from it").click()
+    expect(page.locator("#check-badge")).to_have_text("Ready")
+    expect(page.locator("#code")).to_contain_text('template: "style@1"')
+    expect(page.locator("[data-setting=learning_rate] .tag")).to_have_text("template")
+    expect(page.locator("#check")).to_contain_text("1 from the template")
+    page.click("#start")
+    page.wait_for_url("**/runs/run_*")
+    assert client.runs.get(page.url.rpartition("/")[2]).resolved.origins["learning_rate"] == "template"

@@ -24,7 +24,7 @@ def start(client: "Client", wanted: "RunSpec", *, follow: bool, dry_run: bool) -
 
     if dry_run:
         resolved = client.runs.resolve(wanted)
-        answer(resolved, lambda: _show_plan(resolved))
+        answer(resolved, lambda: show_plan(resolved))
         return
     run = client.runs.create(wanted)
     if follow:
@@ -46,7 +46,8 @@ def show_settings(resolved: "ResolvedSpec") -> None:
         say(f"Note: {line}")
 
 
-def _show_plan(resolved: "ResolvedSpec") -> None:
+def show_plan(resolved: "ResolvedSpec") -> None:
+    """What would happen and what would not, what a clone changes, and every setting."""
     for line in (*outlook(resolved), *clone(resolved)):
         say(line)
     show_settings(resolved)

@@ -129,7 +129,10 @@ class Worker:
         if claim is None:
             return False
         work = Work(claim, self._engine, self._settings, self._blobs)
-        thread = threading.Thread(target=_perform, args=(work,), name=claim.task)
+        earlier, before = self._held.get(claim.task, (None, None))
+        if earlier is not None:
+            earlier.lost.set()
+        thread = threading.Thread(target=_perform, args=(work, before), name=claim.task)
         self._held[claim.task] = (work, thread)
         thread.start()
         return True
@@ -178,8 +181,14 @@ class Worker:
             connection.execute(mine.values(seen=clock.us, seen_boot=clock.boot))
 
 
-def _perform(work: Work) -> None:
-    """Work on a task till its end is on record; while the database can't be used, that waits."""
+def _perform(work: Work, before: threading.Thread | None = None) -> None:
+    """Work on a task till its end is on record; while the database can't be used, that waits.
+
+    `before`: what this process did under a claim of the same task that it lost by standing still. It may be amid
+    writing the very files that are written now, so it ends first.
+    """
+    if before is not None:
+        before.join()
     claim = work.claim
     while True:
         try:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tunery.schemas.base import Microseconds, Name, Schema
-from tunery.schemas.run import RunSpec
+from tunery.schemas.run import ResolvedSpec, RunSpec
 
 
 class SavePipeline(Schema):
@@ -16,6 +16,15 @@ class SavePipeline(Schema):
     template: bool = False
     """A template is a definition to start others from; it can't be started itself."""
     spec: RunSpec
+
+
+class PipelineCheck(Schema):
+    """What a definition would do, without keeping it."""
+
+    resolved: ResolvedSpec
+    """What it would run with now."""
+    next: list[Microseconds]
+    """When its schedule would start it, five times at most; empty where a person starts it."""
 
 
 class Schedule(Schema):

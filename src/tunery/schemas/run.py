@@ -226,6 +226,8 @@ class RunSpec(Schema):
     task: Literal["text-generation"] = "text-generation"
     method: str = "sft"
     """Name of a training method."""
+    template: str | None = Field(None, min_length=1, max_length=160)
+    """A saved template, as `name` or `name@2`: its settings stand for those that you leave out."""
     clone_of: str | None = Field(None, min_length=1, max_length=256)
     """The run that this spec was copied from, as `name #2`: what differs from it is shown before the start and kept
     with the run."""

@@ -11,7 +11,14 @@ from tunery.core.clock import now_us
 from tunery.core.errors import Problem
 from tunery.core.ids import new_id
 from tunery.db.tables import job, pipeline, pipeline_start, pipeline_version, run
-from tunery.schemas.pipeline import Pipeline, PipelineStart, PipelineVersion, SavePipeline, Schedule
+from tunery.schemas.pipeline import (
+    Pipeline,
+    PipelineCheck,
+    PipelineStart,
+    PipelineVersion,
+    SavePipeline,
+    Schedule,
+)
 from tunery.schemas.project import Page
 from tunery.schemas.run import ResolvedSpec, RunDetail, RunSpec, TriggerSpec
 from tunery.services import lists, runs
@@ -123,6 +130,16 @@ def check(ctx: Context, spec: RunSpec) -> ResolvedSpec:
     return resolved
 
 
+def foresee(ctx: Context, spec: RunSpec) -> PipelineCheck:
+    """What it would run with now, and when its schedule would start it. Raises as `save`; nothing is kept."""
+    return PipelineCheck(resolved=check(ctx, spec), next=next_starts(spec.trigger))
+
+
+def next_starts(trigger: TriggerSpec) -> list[int]:
+    """The next times of a schedule; none without one. Raises Problem `schedule_invalid`."""
+    return Timetable(trigger).after(now_us()) if trigger.type == "schedule" else []
+
+
 def plan(ctx: Context, id: str, spec: RunSpec, *, active: bool, after: int | None = None) -> None:
     """Note the schedule's next time after a moment, now where none is given."""
     following: list[int] = []
@@ -207,9 +224,7 @@ def _pipeline(ctx: Context, row: Row[Any]) -> Pipeline:
     spec = newest_spec(ctx, row)
     schedule = None
     if spec.trigger.type == "schedule" and not row.template:
-        schedule = Schedule(
-            active=row.active, next=Timetable(spec.trigger).after(now_us()) if row.active else []
-        )
+        schedule = Schedule(active=row.active, next=next_starts(spec.trigger) if row.active else [])
     return Pipeline(
         id=row.id,
         name=row.name,

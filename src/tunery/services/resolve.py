@@ -4,7 +4,7 @@ The same for a run on the server and for `tunery train` without one; it knows ne
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,9 +46,10 @@ def resolve(
     general: DataFacts | None = None,
     leaks: LeakReport | None = None,
     begun: Begun = FROM_BASE,
+    template: Mapping[str, Any] | None = None,
 ) -> ResolvedSpec:
     """Fill in and check a spec. `general`: the corpus, where the spec mixes one in; `leaks`: what is known of test
-    rows among the training rows; `begun`: what it goes on from.
+    rows among the training rows; `begun`: what it goes on from; `template`: settings of the template that it names.
 
     Raises Problem, with everything that is wrong: unknown_extension, unknown_setting, setting_invalid,
     setting_out_of_range, setting_without_effect, format_not_for_method, images_not_learnt, too_few_rows,
@@ -58,7 +59,8 @@ def resolve(
         raise Problem("schedule_needs_pipeline", where=Where(field="trigger"))
     method = METHODS.load(spec.method)
     given = {name: value for name, value in spec.settings.items() if value is not None}
-    usual = method.Settings.model_fields["finetuning_type"].default
+    kept = {n: value for n, value in (template or {}).items() if n in method.Settings.model_fields}
+    usual = kept.get("finetuning_type", method.Settings.model_fields["finetuning_type"].default)
     kind = str(given.get("finetuning_type", begun.settings.get("finetuning_type", usual)))
     recommended = method.recommended(kind) if spec.preset == "recommended" else {}
     taken_over = begun.taken_over(kind)
@@ -66,7 +68,7 @@ def resolve(
         spec.method,
         method.Settings,
         given,
-        {**recommended, **taken_over},
+        {**recommended, **kept, **taken_over},
         allow_out_of_range=spec.allow_out_of_range,
     )
     values = checked.settings.model_dump()
@@ -90,8 +92,7 @@ def resolve(
         raise Problem.together(wrong)
     values["max_sequence_length"] = length
     origins: dict[str, Origin] = {
-        name: "continued" if name in taken_over and name not in given else origin
-        for name, origin in checked.origins.items()
+        name: _origin(name, origin, kept, taken_over) for name, origin in checked.origins.items()
     }
     filled = spec.model_copy(
         update={"name": spec.name or default_name(spec.base_model), "data": data, "settings": values}
@@ -106,10 +107,12 @@ def resolve(
     text = all(one.row_kind == "text" for one in train)
     notes = recipe.notes_of(parts, counts, data.mix, values, text=text)
     notes += begun.notes(kind, held_out is not None)
+    if strange := sorted({*(template or {})} - {*kept}):
+        notes.append(f"{spec.template} has settings that {spec.method} doesn't know: {', '.join(strange)}.")
     outlook = outlook_of(filled, values, counts, train, held_out)
     notes += advice_of(spec.method, values, origins, train, outlook)
-    template = None if text else template_note(base, family)
-    notes += [one for one in (template, layout, bits) if one]
+    chat = None if text else template_note(base, family)
+    notes += [one for one in (chat, layout, bits) if one]
     if note is not None and origins["max_sequence_length"] == "user":
         notes.insert(0, note)
     return ResolvedSpec(
@@ -126,6 +129,13 @@ def resolve(
         notes=notes,
         leaks=[one for one in leaks.tests if one.message] if leaks else [],
     )
+
+
+def _origin(name: str, found: Origin, template: Collection[str], taken_over: Collection[str]) -> Origin:
+    """Who put a value into the place of the recommended one."""
+    if found != "recommended":
+        return found
+    return "continued" if name in taken_over else "template" if name in template else found
 
 
 def as_written(resolved: ResolvedSpec) -> dict[str, Any]:

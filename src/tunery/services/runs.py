@@ -52,6 +52,7 @@ from tunery.services import (
     lists,
     replay,
     run_data,
+    templates,
 )
 from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
@@ -324,6 +325,8 @@ class _Plan:
     start: Start | None
     left_out: str | None
     """Why nothing of an earlier run's data is mixed in."""
+    template: dict[str, Any]
+    """Settings of the template it names."""
 
     @property
     def begun(self) -> Begun:
@@ -341,6 +344,7 @@ class _Plan:
 def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
     """`measured`: with the characters of a token counted for all data, for advice too, not only where they decide."""
     LAUNCHERS.load(spec.resources.launcher)
+    spec, template = templates.find(ctx, spec)
     spec, start = continuing.find(ctx, spec)
     job_lines.check(ctx, spec)
     base, base_hash = base_models.find_folder(ctx, spec.base_model)
@@ -348,7 +352,8 @@ def _plan(ctx: Context, spec: RunSpec, *, measured: bool = False) -> _Plan:
     if start is not None:
         continuing.check_base(start, base_hash)
         found, left_out = replay.added(ctx, found, start)
-    return _Plan(run_data.measured(ctx, found, base, everything=measured), base, base_hash, start, left_out)
+    measured_data = run_data.measured(ctx, found, base, everything=measured)
+    return _Plan(measured_data, base, base_hash, start, left_out, template)
 
 
 def _inputs(ctx: Context, plan: _Plan) -> dict[str, Any]:
@@ -376,6 +381,7 @@ def _filled(ctx: Context, plan: _Plan) -> tuple[ResolvedSpec, LeakReport | None]
         minimum_rows=ctx.settings.minimum_rows,
         leaks=leaks,
         begun=plan.begun,
+        template=plan.template,
     )
     return clones.compared(ctx, resolved), leaks
 

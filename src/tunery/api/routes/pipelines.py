@@ -6,7 +6,14 @@ from starlette.responses import Response
 from tunery.api.idempotency import ByKey
 from tunery.api.paging import After, Limit
 from tunery.api.session import Reading, Writing
-from tunery.schemas.pipeline import Pipeline, PipelineStart, PipelineVersion, SavePipeline, SetSchedule
+from tunery.schemas.pipeline import (
+    Pipeline,
+    PipelineCheck,
+    PipelineStart,
+    PipelineVersion,
+    SavePipeline,
+    SetSchedule,
+)
 from tunery.schemas.project import Page
 from tunery.schemas.run import RunDetail, RunSpec
 from tunery.services import pipelines
@@ -18,6 +25,12 @@ router = APIRouter(prefix="/pipelines")
 def save_pipeline(ctx: Writing, once: ByKey, body: SavePipeline) -> Response:
     """Save a definition as a new pipeline or template."""
     return once.answer(ctx, 201, lambda: pipelines.save(ctx, body))
+
+
+@router.post("/check")
+def check_pipeline(ctx: Reading, spec: RunSpec) -> PipelineCheck:
+    """What a definition would run with now, and when its schedule would start it. Nothing is kept."""
+    return pipelines.foresee(ctx, spec)
 
 
 @router.get("")

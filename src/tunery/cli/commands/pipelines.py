@@ -8,7 +8,7 @@ import click
 from tunery.cli.output import Group, answer, say, table, when
 
 if TYPE_CHECKING:
-    from tunery.schemas.pipeline import Pipeline
+    from tunery.schemas.pipeline import Pipeline, PipelineCheck
 
 API_VERSION = 1
 
@@ -22,12 +22,17 @@ def command() -> None:
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--name", help="Its name; ft_[base model]_[timestamp] by default.")
 @click.option("--template", is_flag=True, help="Save it as a template to start other definitions from.")
-def save(spec: Path, name: str | None, template: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Only check it, and show when it would start; save nothing.")
+def save(spec: Path, name: str | None, template: bool, dry_run: bool) -> None:
     """Save SPEC, a YAML file; with the NAME of an existing pipeline, as its newest version."""
     from tunery.core.errors import Problem
     from tunery.sdk.client import Client
 
     with Client() as client:
+        if dry_run:
+            found = client.pipelines.check(spec)
+            answer(found, lambda: _show_check(found))
+            return
         try:
             kept = client.pipelines.save(spec, name=name, template=template)
         except Problem as problem:
@@ -142,5 +147,16 @@ def _show(pipeline: "Pipeline") -> None:
     if pipeline.schedule is not None:
         trigger = pipeline.spec.trigger
         say(f"    {trigger.cron} in {trigger.time_zone}: {'on' if pipeline.schedule.active else 'off'}")
-        for start in pipeline.schedule.next:
-            say(f"    starts {when(start)}")
+        _show_starts(pipeline.schedule.next)
+
+
+def _show_check(found: "PipelineCheck") -> None:
+    from tunery.cli.run_start import show_plan
+
+    show_plan(found.resolved)
+    _show_starts(found.next)
+
+
+def _show_starts(times: "list[int]") -> None:
+    for start in times:
+        say(f"    starts {when(start)}")

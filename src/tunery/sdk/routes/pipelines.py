@@ -2,13 +2,14 @@
 
 import secrets
 
-from tunery.schemas.pipeline import Pipeline, PipelineStart, PipelineVersion
+from tunery.schemas.pipeline import Pipeline, PipelineCheck, PipelineStart, PipelineVersion
 from tunery.schemas.project import Page
 from tunery.schemas.run import RunDetail
 from tunery.sdk.call import Call, Resource, S, as_json, endpoint, nothing, segment
 from tunery.sdk.spec import SpecLike, to_spec
 
 _PIPELINE = as_json(Pipeline)
+_CHECK = as_json(PipelineCheck)
 _PIPELINES = as_json(Page[Pipeline])
 _VERSIONS = as_json(list[PipelineVersion])
 _STARTS = as_json(Page[PipelineStart])
@@ -19,6 +20,11 @@ def save(spec: SpecLike, *, name: str | None = None, template: bool = False) -> 
     """Save a definition as a new pipeline or template."""
     body = {"name": name, "template": template, "spec": _sent(spec)}
     return Call("POST", "/api/v1/pipelines", _PIPELINE, body=body, headers=_once(), safe=True)
+
+
+def check(spec: SpecLike) -> Call[PipelineCheck]:
+    """What a definition would run with now, and when its schedule would start it. Nothing is kept."""
+    return Call("POST", "/api/v1/pipelines/check", _CHECK, body=_sent(spec), safe=True)
 
 
 def list_(limit: int = 20, after: str | None = None) -> Call[Page[Pipeline]]:
@@ -77,6 +83,7 @@ class Pipelines(Resource[S]):
     """Saved definitions of a fine-tuning."""
 
     save = endpoint(save)
+    check = endpoint(check)
     list = endpoint(list_)
     get = endpoint(get)
     change = endpoint(change)

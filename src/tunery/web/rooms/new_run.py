@@ -95,7 +95,11 @@ def _begin(
     if pipeline is not None:
         kept = pipelines.get_pipeline(ctx, pipeline)
         written = kept.spec.model_dump(mode="json", exclude_unset=True, exclude={"trigger"})
-        return written, f"New run from {kept.name}@{kept.version}"
+        label = f"{kept.name}@{kept.version}"
+        if kept.template:
+            kind = {n: value for n, value in kept.spec.settings.items() if n == "finetuning_type"}
+            written |= {"template": label, "settings": kind}
+        return written, f"New run from {label}"
     if with_demo:
         return _DEMO, "Try the sample with the starter model"
     spec: dict[str, Any] = {}

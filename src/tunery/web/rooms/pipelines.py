@@ -7,6 +7,7 @@ from fastapi import Form
 from starlette.responses import Response
 
 from tunery.core.clock import to_datetime
+from tunery.core.errors import Problem
 from tunery.schemas.pipeline import Pipeline, SavePipeline
 from tunery.schemas.run import RunSpec, TriggerSpec
 from tunery.sdk.spec import parse_spec, parse_yaml, to_yaml
@@ -48,6 +49,27 @@ def new(visit: Visitor, run: str | None = None, pipeline: str | None = None) -> 
     return visit.page("pipeline_new.html", kept=kept, written=written, trigger=trigger)
 
 
+@router.post("/pipelines/new")
+def begun(visit: Visitor, written: Annotated[str, Form(max_length=100_000)]) -> Response:
+    """The form, begun with what was put together elsewhere."""
+    trigger = TriggerSpec().model_dump(mode="json")
+    return visit.page("pipeline_new.html", kept=None, written=written, trigger=trigger)
+
+
+@router.get("/schedule/next")
+def next_starts(
+    visit: Visitor, cron: str = "", time_zone: str = "", first_day: str = "", last_day: str = ""
+) -> Response:
+    """When a schedule that is being written would start, or what is wrong with it."""
+    told = _schedule(cron, time_zone=time_zone, first_day=first_day, last_day=last_day)
+    try:
+        trigger = filled(TriggerSpec, **told)
+        times = _in_zone(pipelines.next_starts(trigger), trigger.time_zone)
+    except Problem as problem:
+        return visit.part("parts/next_starts.html", problem=problem, times=[], scheduled=True)
+    return visit.part("parts/next_starts.html", problem=None, times=times, scheduled=bool(told))
+
+
 @router.post("/pipelines")
 def save(
     visit: Visitor,
@@ -64,16 +86,9 @@ def save(
 ) -> Response:
     """Keep a new pipeline, or a new version of one."""
     fields = parse_yaml(written, file=_WRITTEN)
-    if cron.strip():
-        told = {
-            "cron": cron.strip(),
-            "time_zone": time_zone.strip(),
-            "first_day": first_day,
-            "last_day": last_day,
-            "overlap": overlap,
-            "missed": missed,
-        }
-        fields["trigger"] = {"type": "schedule", **{name: value for name, value in told.items() if value}}
+    days = {"first_day": first_day, "last_day": last_day}
+    if trigger := _schedule(cron, time_zone=time_zone, overlap=overlap, missed=missed, **days):
+        fields["trigger"] = trigger
     spec = parse_spec(fields)
     with visit.writing() as ctx:
         kept = pipelines.change(ctx, change, spec) if change else _save(ctx, spec, pipeline_name, template)
@@ -132,8 +147,20 @@ def _without_trigger(spec: RunSpec) -> RunSpec:
     return RunSpec.model_validate(spec.model_dump(mode="json", exclude_unset=True, exclude={"trigger"}))
 
 
+def _schedule(cron: str, **fields: str) -> dict[str, str]:
+    """What the form says of a schedule, as the fields of a trigger; nothing where it says none."""
+    if not cron.strip():
+        return {}
+    told = {name: value.strip() for name, value in fields.items() if value.strip()}
+    return {"type": "schedule", "cron": cron.strip(), **told}
+
+
 def _told(pipeline: Pipeline) -> list[tuple[int, str]]:
-    """The next times, as a clock in the schedule's zone shows them."""
-    zone = ZoneInfo(pipeline.spec.trigger.time_zone)
-    starts = pipeline.schedule.next if pipeline.schedule else []
+    """The next times of a pipeline."""
+    return _in_zone(pipeline.schedule.next if pipeline.schedule else [], pipeline.spec.trigger.time_zone)
+
+
+def _in_zone(starts: list[int], time_zone: str) -> list[tuple[int, str]]:
+    """Times as a clock in the schedule's zone shows them."""
+    zone = ZoneInfo(time_zone)
     return [(start, to_datetime(start).astimezone(zone).strftime("%a %Y-%m-%d %H:%M")) for start in starts]

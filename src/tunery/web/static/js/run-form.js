@@ -3,7 +3,7 @@ import { changesOf } from "./clone.js";
 import { api, toast } from "./console.js";
 import { Estimating } from "./estimate.js";
 import { Recipe } from "./recipe.js";
-import { codeOf } from "./run-code.js";
+import { codeOf, yaml } from "./run-code.js";
 import { SettingFields } from "./setting-fields.js";
 import { _, coded, element } from "./texts.js";
 
@@ -25,12 +25,15 @@ function specOf() {
   if (text("name")) spec.name = text("name");
   if (text("description")) spec.description = text("description");
   spec.method = method().name;
+  if (begun.template) spec.template = begun.template;
   if (begun.clone_of) spec.clone_of = begun.clone_of;
   if ($("replay")) spec.continue_from = continueFrom();
   else spec.base_model = $("base_model").value;
   spec.data = recipe.data();
   if ($("validation").value) spec.data.validation = chosen("validation", begun.data?.validation);
-  if (Object.keys(fields.chosen).length) spec.settings = { ...fields.chosen };
+  // What the template says of the kind of training is said by the form.
+  const settings = { ...(begun.template && { finetuning_type: fields.value("finetuning_type") }), ...fields.chosen };
+  if (Object.keys(settings).length) spec.settings = settings;
   if (state.preset !== "recommended") spec.preset = state.preset;
   if ($("allow_out_of_range").checked) spec.allow_out_of_range = true;
   if ($("evaluate").value) {
@@ -251,6 +254,14 @@ form.addEventListener("click", (event) => {
     for (const button of form.querySelectorAll("[data-preset]")) button.setAttribute("aria-pressed", String(button.dataset.preset === preset));
     rebuild();
   }
+});
+
+// A pipeline takes each dataset's newest version at every start, and isn't a clone of anything.
+$("keep").addEventListener("click", () => {
+  const { clone_of: _run, ...spec } = specOf();
+  for (const ref of [...spec.data.train, spec.data.validation ?? {}]) delete ref.version;
+  $("keep-form").elements.written.value = `${yaml(spec)}\n`;
+  $("keep-form").submit();
 });
 
 function fill(id, value) { if (value && [...$(id).options].some((option) => option.value === value)) $(id).value = value; }
