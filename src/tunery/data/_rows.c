@@ -7,11 +7,15 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+#include <errno.h>
+#include <unistd.h>
 
 #include "_form.h"
 #include "_hash.h"
 
-#define VERSION 2 /* of what Python calls; native.py expects it */
+PyAPI_FUNC(int) _PyBytes_Resize(PyObject **, Py_ssize_t); /* part of the stable ABI, though not every header says so */
+
+#define VERSION 3 /* of what Python calls; native.py expects it */
 #define DEEPEST_ELEMENT 64
 
 /* -- the plan */
@@ -98,6 +102,38 @@ static PyObject *room_for(size_t count, size_t size)
 }
 
 /* -- what Python calls */
+
+static PyObject *read_behind(PyObject *module, PyObject *args)
+{
+    Py_buffer left;
+    int file;
+    long long offset;
+    Py_ssize_t size, found = -1;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*iLn", &left, &file, &offset, &size))
+        return NULL;
+    PyObject *given = size < 0 ? PyErr_Format(PyExc_ValueError, "less than nothing can't be read")
+                               : room_for((size_t)(left.len + size), 1);
+    if (given) {
+        uint8_t *at = bytes_at(given);
+        if (left.len)
+            memcpy(at, left.buf, (size_t)left.len);
+        do {
+            Py_BEGIN_ALLOW_THREADS
+            found = pread(file, at + left.len, (size_t)size, (off_t)offset);
+            Py_END_ALLOW_THREADS
+        } while (found < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
+        if (found >= 0)
+            _PyBytes_Resize(&given, left.len + found);
+        else {
+            if (!PyErr_Occurred())
+                PyErr_SetFromErrno(PyExc_OSError);
+            Py_CLEAR(given);
+        }
+    }
+    PyBuffer_Release(&left);
+    return given;
+}
 
 static PyObject *hash_rows(PyObject *module, PyObject *args)
 {
@@ -446,6 +482,7 @@ static PyObject *read_rows(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"read_rows", read_rows, METH_VARARGS, NULL},
+    {"read_behind", read_behind, METH_VARARGS, NULL},
     {"split_lines", split_lines, METH_VARARGS, NULL},
     {"split_elements", split_elements, METH_VARARGS, NULL},
     {"hash_rows", hash_rows, METH_VARARGS, NULL},
