@@ -40,6 +40,14 @@ def test_plain_rows_go_the_short_way(name: str) -> None:
             assert short(name, [raw]) == [careful(name, raw)] != [None]
 
 
+def test_answers_go_the_short_way_however_they_are_written() -> None:
+    for name, count in (("kto", 4), ("preference", 5)):
+        for record in PLAIN[name][:count]:
+            raw = orjson.dumps(record)
+            assert short(name, [raw]) == [careful(name, raw)] != [None], raw
+        assert None in short(name, [orjson.dumps(record) for record in PLAIN[name][count:]])
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_repeated_keys_are_never_overlooked(name: str) -> None:
     for record in PLAIN[name][:2]:

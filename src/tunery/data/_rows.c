@@ -15,7 +15,7 @@
 
 PyAPI_FUNC(int) _PyBytes_Resize(PyObject **, Py_ssize_t); /* part of the stable ABI, though not every header says so */
 
-#define VERSION 3 /* of what Python calls; native.py expects it */
+#define VERSION 4 /* of what Python calls; native.py expects it */
 #define DEEPEST_ELEMENT 64
 
 /* -- the plan */
@@ -54,17 +54,36 @@ static Py_ssize_t take_pairs(PyObject *pairs, Bytes *keys, int *numbers, Py_ssiz
     return count;
 }
 
+/* The keys of role and content, as turns may spell them. */
+static bool take_keys(PyObject *pairs, Plan *plan)
+{
+    Py_ssize_t count = PyTuple_Size(pairs);
+    if (count < 0 || count > MOST_PAIRS) {
+        PyErr_SetString(PyExc_ValueError, "a plan is too long");
+        return false;
+    }
+    plan->n_pairs = (size_t)count;
+    plan->role_keys[0] = plan->content_keys[0] = (Bytes){NULL, 0};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyTuple_GetItem(pairs, i);
+        if (!pair || !take_bytes(PyTuple_GetItem(pair, 0), &plan->role_keys[i]) ||
+            !take_bytes(PyTuple_GetItem(pair, 1), &plan->content_keys[i]))
+            return false;
+    }
+    return true;
+}
+
 /* The plan points into the tuple, which must outlive it. */
 static bool take_plan(PyObject *tuple, Plan *plan)
 {
-    PyObject *fields, *spellings, *openings;
+    PyObject *fields, *pairs, *spellings, *openings;
     Bytes keys[MOST_FIELDS];
     int numbers[MOST_FIELDS];
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(tuple, "O!y#y#O!y#y#O!y#y#I(IIII)iii", &PyTuple_Type, &fields, &plan->role_key.at,
-                          &plan->role_key.size, &plan->content_key.at, &plan->content_key.size, &PyTuple_Type,
-                          &spellings, &plan->head.at, &plan->head.size, &plan->tail.at, &plan->tail.size,
-                          &PyTuple_Type, &openings, &plan->closing.at, &plan->closing.size, &plan->between.at,
+    if (!PyArg_ParseTuple(tuple, "O!O!O!y#y#y#y#O!y#y#I(IIII)iii", &PyTuple_Type, &fields, &PyTuple_Type, &pairs,
+                          &PyTuple_Type, &spellings, &plan->head.at, &plan->head.size, &plan->tail.at,
+                          &plan->tail.size, &plan->wanted.at, &plan->wanted.size, &plan->middle.at,
+                          &plan->middle.size, &PyTuple_Type, &openings, &plan->closing.at, &plan->closing.size, &plan->between.at,
                           &plan->between.size, &plan->first, &plan->follows[0], &plan->follows[1],
                           &plan->follows[2], &plan->follows[3], &plan->system, &plan->user, &plan->assistant))
         return false;
@@ -73,6 +92,8 @@ static bool take_plan(PyObject *tuple, Plan *plan)
     plan->n_fields = (size_t)count;
     for (Py_ssize_t i = 0; i < count; i++)
         plan->fields[i] = (Field){keys[i], (enum slot)numbers[i]};
+    if (!take_keys(pairs, plan))
+        return false;
     if ((count = take_pairs(spellings, keys, numbers, MOST_ROLES, ROLES)) < 0)
         return false;
     plan->n_spellings = (size_t)count;

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from tunery.data.content import Ends, Lines
 
-_VERSION = 3
+_VERSION = 4
 COMPILED: ModuleType | None
 """None where Tunery was installed without a C compiler, or wasn't installed again after its code changed."""
 try:
