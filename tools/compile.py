@@ -59,7 +59,14 @@ ROWWISE = Part(
     options=("-fno-math-errno", "-fno-trapping-math"),
     if_possible=("-fopenmp",),
 )
-PARTS = (ROWS, ROWWISE)
+ATTENTION = Part(
+    "attention in training",
+    Path("src/tunery/engine/_attention.c"),
+    Path("src/tunery/engine/_attention.so"),
+    options=("-fno-math-errno", "-fno-trapping-math", "-lm"),
+    if_possible=("-fopenmp",),
+)
+PARTS = (ROWS, ROWWISE, ATTENTION)
 
 
 class CompiledParts(BuildHookInterface[Any]):
