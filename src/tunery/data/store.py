@@ -16,13 +16,12 @@ import sys
 import tempfile
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
@@ -35,6 +34,7 @@ from tunery.data.pipeline import Beside
 from tunery.data.rows import Row, decode_row, images_of
 from tunery.schemas.check import RowKind
 
+T = TypeVar("T")
 FRAME_BYTES = 16 << 10
 """A frame is closed by the row that reaches this."""
 _BEGIN_BYTES = 4 << 20
@@ -149,11 +149,8 @@ class VersionWriter:
         assert self._file is None, "parts must end with the one that closes the last piece"
         images = sorted(self._images)
         # Blobs that are put at the same time wait for the disk together.
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for _ in pool.map(self._put_image, images):
-                pass
-            for _ in pool.map(self._put_shard, range(len(self._shards))):
-                pass
+        _at_once(self._put_image, images)
+        _at_once(self._put_shard, range(len(self._shards)))
         manifest = Manifest(
             v=1,
             format=format,
@@ -350,6 +347,19 @@ def _close(file: BinaryIO) -> None:
     with file:
         file.flush()
         os.fsync(file.fileno())
+
+
+def _at_once(put: Callable[[T], None], what: Sequence[T]) -> None:
+    """Put each of them, some at the same time."""
+    threads = [Beside() for _ in range(min(_AT_ONCE, len(what)))]
+    try:
+        for number, one in enumerate(what):
+            threads[number % len(threads)].add(0, put, one)
+        for thread in threads:
+            thread.finish()
+    finally:
+        for thread in threads:
+            thread.close()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tunery.core.errors import Problem
 from tunery.engine import weights
 from tunery.engine.batches import Batch, fill
 from tunery.engine.fusing import fuse
+from tunery.engine.linear import train_by_tiles
 from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
@@ -189,6 +190,7 @@ class Policy(Likelihood):
             masters = self.optimizer.masters()
             self.optimizer.load_masters(weights.load_adapter_masters(resume, masters))
         fuse(model)
+        train_by_tiles(model)
         if not self.optimizer.groups:
             raise Problem("engine_failed", detail="these settings train no weight of this model")
 

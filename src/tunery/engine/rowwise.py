@@ -1,15 +1,19 @@
-"""The compiled work on rows of bf16 matrices (`_rowwise.c`), and its derivatives. It knows no model.
+"""The compiled work on rows of bf16 matrices (`_rowwise.c`), its derivatives, and AdamW. It knows no model.
 
 Each does in one go over its rows what takes several of torch's, and keeps less for the way back. Numbers are fp32
 within and rounded once. Where the library couldn't be built, `LIBRARY` is None and callers do without.
 """
 
 import ctypes
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
+
+from tunery.engine import tiles
 
 PARTS = 32
 """In how many sums the gradient of a norm's weights is taken, whatever the number of threads."""
@@ -33,9 +37,12 @@ def _load() -> ctypes.CDLL | None:
         "softmax_forward": [matrix] * 2 + [count] * 4,
         "softmax_backward": [matrix] * 2 + [count] * 2,
         "loss_rows": [matrix] * 4 + [count] * 2 + [flag],
+        "squares": [matrix, count, matrix, matrix],
+        "adamw": [matrix, count, *[matrix] * 6],
     }.items():
         function = getattr(library, name)
         function.argtypes, function.restype = kinds, None
+    library.squares.restype = ctypes.c_double
     return library
 
 
@@ -125,7 +132,7 @@ class _GatedProduct(torch.autograd.Function):
         gate, up, weight_OI = ctx.saved_tensors
         weight = None
         if ctx.needs_input_grad[2]:
-            weight = grad.flatten(0, -2).mT @ _gated(gate, up).flatten(0, -2)
+            weight = tiles.product(grad.flatten(0, -2).mT, _gated(gate, up).flatten(0, -2))
         return *_gate_backward(gate, up, grad @ weight_OI), weight
 
 
@@ -189,3 +196,72 @@ def losses(logits_RV: torch.Tensor, targets_R: torch.Tensor, nll_R: torch.Tensor
     rows, width = logits_RV.shape
     work = torch.empty(torch.get_num_threads(), width)
     _call("loss_rows", logits_RV, targets_R.contiguous(), nll_R, work, rows, width, wanted)
+
+
+class Weight(NamedTuple):
+    """Where a weight lies in the flat tensors of all, and its gradient (bf16 or fp32; None = zero)."""
+
+    start: int
+    numbers: int
+    gradient: torch.Tensor | None
+
+
+class Step(ctypes.Structure):
+    """What AdamW does to each number, besides what is its own."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_float) for name in ("kept", "rate", "root", "epsilon", "beta1", "beta2", "factor")
+    )
+
+    @classmethod
+    def after(
+        cls, steps: int, rate: float, divisor: float, decay: float, betas: tuple[float, float], epsilon: float
+    ) -> "Step":
+        """The one numbered `steps`, from 1 (Loshchilov and Hutter 2019, algorithm 2)."""
+        first, second = (1 - beta**steps for beta in betas)
+        return cls(1 - rate * decay, rate / first, 1 / math.sqrt(second), epsilon, *betas, 1 / divisor)
+
+
+_STRETCH = 2**15
+"""Numbers that are counted through at a time, as in the compiled code."""
+
+
+def _table(weights: Sequence[Weight]) -> torch.Tensor:
+    rows = [
+        (
+            one.start,
+            one.numbers,
+            *(
+                (0, 0)
+                if one.gradient is None
+                else (one.gradient.data_ptr(), one.gradient.dtype == torch.bfloat16)
+            ),
+        )
+        for one in weights
+    ]
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def squares(weights: Sequence[Weight]) -> float:
+    """The sum of all gradients' squares."""
+    assert LIBRARY is not None
+    firsts = torch.empty(len(weights) + 1, dtype=torch.int64)
+    sums = torch.empty(sum(-(-one.numbers // _STRETCH) for one in weights), dtype=torch.float64)
+    table = _table(weights)
+    return LIBRARY.squares(table.data_ptr(), len(weights), firsts.data_ptr(), sums.data_ptr())
+
+
+def adamw(
+    weights: Sequence[Weight], master: torch.Tensor, mean: torch.Tensor, square: torch.Tensor,
+    shadow: torch.Tensor | None, step: Step,
+) -> None:  # fmt: skip
+    """One step on flat fp32 masters and their memory; the shadow becomes what they are in bf16."""
+    assert LIBRARY is not None
+    firsts, table = torch.empty(len(weights) + 1, dtype=torch.int64), _table(weights)
+    flats = [
+        master.data_ptr(),
+        mean.data_ptr(),
+        square.data_ptr(),
+        shadow.data_ptr() if shadow is not None else None,
+    ]
+    LIBRARY.adamw(table.data_ptr(), len(weights), firsts.data_ptr(), *flats, ctypes.addressof(step))

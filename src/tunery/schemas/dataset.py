@@ -1,23 +1,21 @@
 """Dataset, its versions, and the report of every bad row."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunery.schemas.base import Microseconds, Name, Schema
-from tunery.schemas.check import CheckReport, FileOptions, RowKind, RowProblem, TurnName
+from tunery.schemas.check import CheckReport, RowKind, RowProblem
 from tunery.schemas.cleaning import CleaningReport
+from tunery.schemas.file_options import FileOptions, TurnName
 
 
-class QuarantinedRow(RowProblem):
-    """A bad row with its text, as the quarantine file has it."""
+@dataclass
+class HeldRow(RowProblem):
+    """A bad row with its text, as the quarantine file has it, and its fixed text."""
 
     text: str
     as_json: str | None = None
     """The row as JSON, where its file has no JSON and the row has named fields."""
-
-
-class HeldRow(QuarantinedRow):
-    """A bad row, with its fixed text."""
-
     fixed: str | None = None
     """Its new text, which the next import reads."""
 

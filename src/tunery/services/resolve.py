@@ -26,7 +26,7 @@ from tunery.models.folder import (
 from tunery.schemas.check import RowKind
 from tunery.schemas.recipe import LeakReport, MinimumRows
 from tunery.schemas.run import ResolvedSpec, RunSpec
-from tunery.schemas.settings import Origin, check_settings
+from tunery.schemas.settings import Origin, check_settings, missing_for
 from tunery.services import recipe
 from tunery.services.advice import advice_of
 from tunery.services.begun import FROM_BASE, Begun
@@ -130,10 +130,24 @@ def resolve(
 
 
 def as_written(resolved: ResolvedSpec) -> dict[str, Any]:
-    """A frozen spec as a person would write it: of the settings only those that someone chose."""
-    written = resolved.spec.model_dump(mode="json", exclude_defaults=True)
+    """A frozen spec as a person would write it: of the settings only those that someone chose.
+
+    What it was cloned from isn't part of what it is: a copy of it differs from it, not from the one before.
+    """
+    written = resolved.spec.model_dump(mode="json", exclude_defaults=True, exclude={"clone_of"})
     chosen = {n: value for n, value in resolved.spec.settings.items() if resolved.origins.get(n) == "user"}
     return {**written, "settings": chosen}
+
+
+def acting(resolved: ResolvedSpec) -> dict[str, Any]:
+    """Of the settings of a frozen spec those that have an effect."""
+    settings, method = resolved.spec.settings, resolved.spec.method
+    known = METHODS.load(method).Settings.model_fields if method in METHODS.names() else {}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in known or not missing_for(known[name], settings)
+    }
 
 
 def default_name(base_model: str) -> str:
