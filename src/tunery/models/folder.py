@@ -339,6 +339,12 @@ def _weights(path: Path) -> list[Path]:
     )
 
 
+def stored_in_fewer_bits(path: Path) -> bool:
+    """Whether a model's folder says that its weights were quantised before they were stored."""
+    config = path / "config.json"
+    return config.is_file() and b'"quantization_config"' in config.read_bytes()
+
+
 def is_adapter(path: Path) -> bool:
     """Whether a folder with a trained model holds an adapter, and not all weights."""
     return (path / "adapter_config.json").is_file()
