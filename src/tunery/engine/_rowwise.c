@@ -120,23 +120,32 @@ void gate_forward(const bf16 *g, const bf16 *u, bf16 *y, size count) {
         gate_stroke(g + at, u + at, y + at, count - at < STROKE ? count - at : STROKE);
 }
 
-FAST static void gate_stroke_back(
-    const bf16 *restrict g, const bf16 *restrict u, const bf16 *restrict dy, bf16 *restrict dg, bf16 *restrict du,
-    size count) {
+static inline void gate_back(
+    const bf16 *restrict g, const bf16 *restrict u, const bf16 *restrict dy, bf16 *restrict y, bf16 *restrict dg,
+    bf16 *restrict du, size count, const int again) {
 #pragma omp simd
     for (size i = 0; i < count; i++) {
         float x = wide(g[i]), along = wide(dy[i]);
         float e = exponential(-fabsf(x));
         float sigmoid = (x >= 0 ? 1.0f : e) / (1.0f + e);
+        if (again) y[i] = narrow(x * sigmoid * wide(u[i]));
         du[i] = narrow(along * x * sigmoid);
         dg[i] = narrow(along * wide(u[i]) * sigmoid * (1.0f + x * (1.0f - sigmoid)));
     }
 }
 
-void gate_backward(const bf16 *g, const bf16 *u, const bf16 *dy, bf16 *dg, bf16 *du, size count) {
+FAST static void gate_stroke_back(
+    const bf16 *g, const bf16 *u, const bf16 *dy, bf16 *y, bf16 *dg, bf16 *du, size count) {
+    if (y) gate_back(g, u, dy, y, dg, du, count, 1);
+    else gate_back(g, u, dy, y, dg, du, count, 0);
+}
+
+/* y is made again beside the gradients, unless it is NULL. */
+void gate_backward(const bf16 *g, const bf16 *u, const bf16 *dy, bf16 *y, bf16 *dg, bf16 *du, size count) {
 #pragma omp parallel for schedule(static)
     for (size at = 0; at < count; at += STROKE)
-        gate_stroke_back(g + at, u + at, dy + at, dg + at, du + at, count - at < STROKE ? count - at : STROKE);
+        gate_stroke_back(
+            g + at, u + at, dy + at, y ? y + at : y, dg + at, du + at, count - at < STROKE ? count - at : STROKE);
 }
 
 /* -- rotation of queries and keys by their position; Su et al. 2021, eq. 34, with halves for pairs */

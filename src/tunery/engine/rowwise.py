@@ -32,7 +32,7 @@ def _load() -> ctypes.CDLL | None:
         "norm_forward": [matrix] * 4 + [count] * 2 + [number] * 2,
         "norm_backward": [matrix] * 6 + [count] * 3 + [number],
         "gate_forward": [matrix] * 3 + [count],
-        "gate_backward": [matrix] * 5 + [count],
+        "gate_backward": [matrix] * 6 + [count],
         "rotate": [matrix] * 4 + [count] * 7 + [flag],
         "softmax_forward": [matrix] * 2 + [count] * 4,
         "softmax_backward": [matrix] * 2 + [count] * 2,
@@ -54,7 +54,7 @@ def takes(*tensors: torch.Tensor) -> bool:
     return LIBRARY is not None and all(x.dtype == torch.bfloat16 and x.device.type == "cpu" for x in tensors)
 
 
-def _call(name: str, *given: torch.Tensor | float) -> None:
+def _call(name: str, *given: torch.Tensor | float | None) -> None:
     assert LIBRARY is not None
     getattr(LIBRARY, name)(*(x.data_ptr() if isinstance(x, torch.Tensor) else x for x in given))
 
@@ -93,10 +93,11 @@ def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
 
 def _gate_backward(
-    gate: torch.Tensor, up: torch.Tensor, grad: torch.Tensor
+    gate: torch.Tensor, up: torch.Tensor, grad: torch.Tensor, again: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both gradients; `again` is filled with the gate's product."""
     grad, dgate, dup = grad.contiguous(), torch.empty_like(gate), torch.empty_like(up)
-    _call("gate_backward", gate, up, grad, dgate, dup, gate.numel())
+    _call("gate_backward", gate, up, grad, again, dgate, dup, gate.numel())
     return dgate, dup
 
 
@@ -130,10 +131,12 @@ class _GatedProduct(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         gate, up, weight_OI = ctx.saved_tensors
+        y = torch.empty_like(gate) if ctx.needs_input_grad[2] else None
+        dgate, dup = _gate_backward(gate, up, grad @ weight_OI, y)
         weight = None
-        if ctx.needs_input_grad[2]:
-            weight = tiles.product(grad.flatten(0, -2).mT, _gated(gate, up).flatten(0, -2))
-        return *_gate_backward(gate, up, grad @ weight_OI), weight
+        if y is not None:
+            weight = tiles.product(grad.flatten(0, -2).mT, y.flatten(0, -2))
+        return dgate, dup, weight
 
 
 def gated_product(gate: torch.Tensor, up: torch.Tensor, weight_OI: torch.Tensor) -> torch.Tensor:
