@@ -18,10 +18,11 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -34,7 +35,6 @@ from tunery.data.pipeline import Beside
 from tunery.data.rows import Row, decode_row, images_of
 from tunery.schemas.check import RowKind
 
-T = TypeVar("T")
 FRAME_BYTES = 16 << 10
 """A frame is closed by the row that reaches this."""
 _BEGIN_BYTES = 4 << 20
@@ -149,8 +149,11 @@ class VersionWriter:
         assert self._file is None, "parts must end with the one that closes the last piece"
         images = sorted(self._images)
         # Blobs that are put at the same time wait for the disk together.
-        _at_once(self._put_image, images)
-        _at_once(self._put_shard, range(len(self._shards)))
+        _at_once([partial(self._put_image, digest) for digest in images])
+        _at_once(
+            [partial(self._take_shard, number) for number in range(len(self._shards))]
+            + [partial(self._put_index, index) for _, index in self._shards]
+        )
         manifest = Manifest(
             v=1,
             format=format,
@@ -168,9 +171,10 @@ class VersionWriter:
         if not self._blobs.renew(digest):
             self._blobs.put_file(self._image_path(digest))
 
-    def _put_shard(self, number: int) -> None:
-        shard, index = self._shards[number]
-        self._blobs.take_file(self._path(number), shard.digest)
+    def _take_shard(self, number: int) -> None:
+        self._blobs.take_file(self._path(number), self._shards[number][0].digest)
+
+    def _put_index(self, index: bytes) -> None:
         self._blobs.put_bytes(index)
 
     def _write(self, part: Part) -> None:
@@ -349,12 +353,12 @@ def _close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _at_once(put: Callable[[T], None], what: Sequence[T]) -> None:
-    """Put each of them, some at the same time."""
-    threads = [Beside() for _ in range(min(_AT_ONCE, len(what)))]
+def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
+    """Do each of them, some at the same time."""
+    threads = [Beside() for _ in range(min(_AT_ONCE, len(jobs)))]
     try:
-        for number, one in enumerate(what):
-            threads[number % len(threads)].add(0, put, one)
+        for number, job in enumerate(jobs):
+            threads[number % len(threads)].add(0, job)
         for thread in threads:
             thread.finish()
     finally:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from dataclasses import field as given
 from typing import Literal
 
-_AS_ALL = {"extra": "forbid", "use_attribute_docstrings": True}
+AS_ALL = {"extra": "forbid", "use_attribute_docstrings": True}
 """Where pydantic meets them, they are schemas as all others."""
 
 RowKind = Literal["conversation", "preference", "labelled", "text", "captioned"]
@@ -15,7 +15,7 @@ RowKind = Literal["conversation", "preference", "labelled", "text", "captioned"]
 class RowProblem:
     """Why one row of a file can't be used, and how to fix it."""
 
-    __pydantic_config__ = _AS_ALL
+    __pydantic_config__ = AS_ALL
 
     file: str
     line: int
@@ -37,7 +37,7 @@ class RowProblem:
 class Drawn:
     """A random sample of the accepted rows, where a format limits how many are kept."""
 
-    __pydantic_config__ = _AS_ALL
+    __pydantic_config__ = AS_ALL
 
     rows: int
     """Rows kept; each row has the same chance."""
@@ -48,7 +48,7 @@ class Drawn:
 class CheckReport:
     """The outcome of reading a file: rows_read = rows_accepted + rows_rejected, always."""
 
-    __pydantic_config__ = _AS_ALL
+    __pydantic_config__ = AS_ALL
 
     format: str
     reason: str
