@@ -45,6 +45,8 @@ def main() -> int:
     write(found, options.report)
     for name, count in sorted(faults.done.items()):
         sys.stdout.write(f"{count:4} {name}\n")
+    for name, count in sorted(faults.amid.items()):
+        sys.stdout.write(f"{count:4} amid {name}\n")
     sys.stdout.write("\n".join(f"{name}: {value}" for name, value in found.items()) + "\n")
     failed = any(found[name] for name in _WRONG)
     if failed:

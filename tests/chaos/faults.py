@@ -36,6 +36,8 @@ class Faults:
     place: Place
     dice: random.Random
     done: Counter[str] = field(default_factory=Counter)
+    amid: Counter[str] = field(default_factory=Counter)
+    """Kinds of tasks that were under way when a fault came; several at once, where several workers worked."""
     detected: list[float] = field(default_factory=list)
     _losses: list[Loss] = field(default_factory=list)
     _frozen: list[tuple[float, ProcessIdentity]] = field(default_factory=list)
@@ -54,8 +56,10 @@ class Faults:
         if self.place.postgres is not None:
             kinds["PostgreSQL crashed"] = self._crash_postgres
         kind = self.dice.choice(sorted(kinds))
+        under_way = self._under_way()
         if kinds[kind]():
             self.done[kind] += 1
+            self.amid.update(under_way or ["nothing"])
 
     def tick(self) -> None:
         """Let the frozen go on when their time is over; see whose tasks were taken over."""
@@ -127,6 +131,10 @@ class Faults:
         stopped = {identity.pid for _, identity in self._frozen}
         workers = [one for one in self.place.workers().items() if one[1].pid not in stopped]
         return self.dice.choice(sorted(workers)) if workers else None
+
+    def _under_way(self) -> set[str]:
+        with reading(self.place.house.engine) as connection:
+            return set(connection.scalars(select(task.c.kind).where(task.c.state == "running")))
 
     def _note_loss(self, id: str) -> None:
         with reading(self.place.house.engine) as connection:

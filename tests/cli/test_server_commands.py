@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.served import Served, tunery
+from tunery.sdk.client import Client
 
 
 def done(served: Served, *arguments: str | Path) -> Any:
@@ -156,3 +157,46 @@ def test_chat_with_unknown_model(served: Served) -> None:
     asked = served.tunery("chat", "nowhere", "--message", "Hello")
     assert asked.returncode == 1
     assert "nowhere" in asked.stderr
+
+
+def test_a_clone_tells_what_it_changes(served: Served, imported: str) -> None:
+    run = done(served, "runs", "create", "there.yaml", "--follow")
+    name = f"counting #{run['number']}"
+    (served.folder / "more.yaml").write_text("evaluate: {max_rows: 3}\nresources: {priority: 2}\n")
+    change = ("clone", name, "more.yaml", "--set", "max_steps=3", "--set", "learning_rate=0.0002")
+    planned = done(served, "runs", *change, "--dry-run")["clone"]
+    rate = run["resolved"]["spec"]["settings"]["learning_rate"]
+    assert planned["changes"] == [
+        {"name": "settings.learning_rate", "before": rate, "after": 0.0002, "origin": "user"},
+        {"name": "settings.max_steps", "before": 12, "after": 3, "origin": "user"},
+        {"name": "evaluate.max_rows", "before": 1000, "after": 3, "origin": None},
+        {"name": "resources.priority", "before": 0, "after": 2, "origin": None},
+    ]
+    assert "  max_steps: 12 → 3\n" in served.tunery("runs", *change, "--dry-run").stdout
+    made = done(served, "runs", *change)
+    assert made["resolved"]["clone"] == planned == {**planned, "run": run["id"], "name": name}
+    shown = served.tunery("runs", "show", made["id"]).stdout
+    assert f"Clone of {name}:\n" in shown
+    assert "  learning_rate: " in shown
+
+    with Client(served.url, served.token) as client:
+        again = client.runs.clone(made["id"], {"settings": {"learning_rate": None}, "name": "other"})
+        kept = again.resolved.clone
+        assert kept is not None
+        assert (kept.run, kept.name) == (made["id"], f"counting #{made['number']}")
+        assert [(one.name, one.after) for one in kept.changes] == [
+            ("settings.learning_rate", rate),
+            ("name", "other"),
+        ]
+        assert client.runs.spec(again.id).clone_of is None, "a copy of the clone differs from the clone"
+        same = client.runs.resolve(client.runs.cloned("other")).clone
+        assert same is not None
+        assert same.changes == []
+    missing = served.tunery("runs", "clone", "nobody", "--json")
+    assert json.loads(missing.stdout)["error"]["code"] == "not_found"
+    assert served.tunery("runs", "clone", name, "--set", "epochs").returncode == 2
+    (served.folder / "orphan.yaml").write_text(
+        "clone_of: nobody\n" + (served.folder / "there.yaml").read_text()
+    )
+    orphan = served.tunery("runs", "create", "orphan.yaml", "--json")
+    assert json.loads(orphan.stdout)["error"]["where"]["field"] == "clone_of"

@@ -4,6 +4,8 @@ A lock that another program holds, folders that can't be written, a disk that fa
 clock that is set. A full disk has a file of its own (tests/e2e/test_full_disk.py).
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.faults.conftest import Running
@@ -16,6 +18,8 @@ from tunery.core.settings import ServerSettings
 pytestmark = pytest.mark.e2e
 STEPS = 100
 DAY = 24 * 3600
+MANY = 12
+"""At once, so that connections are opened beside those that wait to be used again."""
 
 
 def begun(running: Running, name: str) -> str:
@@ -76,6 +80,29 @@ def test_a_run_rests_while_its_folder_cant_be_written(running: Running) -> None:
     assert "resume" in reason["cure"]
     running.client.runs.resume(run)
     assert whole(running.client, run, STEPS).attempt > 1
+
+
+def test_a_data_folder_that_turns_read_only(running: Running) -> None:
+    """Database and all. What was opened meanwhile could write no more afterwards, if it were kept."""
+    run = begun(running, "all-read-only")
+    scene, client = running.scene, running.client
+
+    def refused(number: int) -> Problem | None:
+        try:
+            client.tokens.create(f"never-{number}")
+        except Problem as problem:
+            return problem
+        return None
+
+    with read_only(scene.data), ThreadPoolExecutor(MANY) as many:
+        problems = [one for one in many.map(refused, range(MANY)) if one]
+        assert {(one.code, one.status) for one in problems} == {("disk_unwritable", 507)}
+        assert "Make it writable again" in problems[0].cure
+        assert client.runs.get(run).state == "running"
+    with ThreadPoolExecutor(MANY) as many:
+        scene.wait("all to write again", lambda: not any(many.map(refused, range(MANY))))
+    scene.hold.release()
+    whole(client, run, STEPS)
 
 
 @pytest.mark.parametrize("part", ["blobs", "uploads"])

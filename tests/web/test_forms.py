@@ -177,6 +177,35 @@ def test_a_clone_starts_from_what_was_chosen(window: Open, client: Client, colou
     assert spec["settings"] == {"finetuning_type": "full", "max_steps": 3, "learning_rate": 0.0005}
     assert spec["data"]["train"] == [{"dataset": colours, "version": 1}]
     assert page.is_checked("[name=finetuning_type][value=full]")
+    name = f"first #{run.number}"
+    assert spec["clone_of"] == name
+    expect(page.locator("#check")).to_contain_text(f"Nothing is changed from {name} yet.")
+
+
+def test_a_clone_shows_what_is_changed_before_and_after_it_starts(
+    window: Open, client: Client, colours: str
+) -> None:
+    settings = {"finetuning_type": "full", "max_steps": 3, "learning_rate": 0.0005}
+    spec = {"name": "again", "base_model": "tunery-starter", "data": colours, "settings": settings}
+    run = client.runs.create(spec)
+    name = f"again #{run.number}"
+    page = window().open(f"/runs/{run.id}")
+    page.get_by_role("link", name="Clone with changes").click()
+    expect(page.locator("#check-badge")).to_have_text("Ready")
+    page.locator("[data-setting=learning_rate] input, input[data-setting=learning_rate]").first.fill("0.0004")
+    page.fill("#priority", "5")
+    expect(page.locator("#check")).to_contain_text(f"Changed from {name}")
+    expect(page.locator("#changes")).to_contain_text("0.0005 → 0.0004")
+    expect(page.locator("#changes")).to_contain_text("resources.priority0 → 5")
+    page.click("#start")
+    page.wait_for_url("**/runs/run_*")
+    kept = page.locator("#clone-of")
+    expect(kept).to_contain_text(f"Clone of{name}")
+    expect(kept).to_contain_text("learning_rate 0.0005 → 0.0004")
+    page.get_by_role("link", name="Settings", exact=True).click()
+    row = page.locator("#changes tr", has_text="learning_rate")
+    expect(row).to_contain_text("changed")
+    expect(row.locator("td").nth(1)).to_have_text("0.0005")
 
 
 def test_the_demo_is_two_clicks(window: Open) -> None:

@@ -93,7 +93,7 @@ def _with_version(package: str) -> str:
         return package
 
 
-_TRAINING = ("_rowwise.so", "_attention.so")
+_TRAINING = ("_rowwise.so", "_tiles.so")
 _COMPILER = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
 
 

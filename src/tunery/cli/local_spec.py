@@ -83,6 +83,9 @@ def _refuse_server_only(spec: RunSpec) -> None:
     if spec.continue_from is not None:
         what = f"The run “{spec.continue_from.run}”"
         raise Problem("needs_server", what=what, where=Where(field="continue_from"))
+    if spec.clone_of is not None:
+        what = f"The run “{spec.clone_of}”"
+        raise Problem("needs_server", what=what, where=Where(field="clone_of"))
     if spec.publish.auto:
         raise Problem("needs_server", what="publish.auto", where=Where(field="publish.auto"))
 

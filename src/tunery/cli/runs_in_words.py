@@ -148,6 +148,17 @@ def outlook(resolved: "ResolvedSpec") -> Iterator[str]:
     )
 
 
+def clone(resolved: "ResolvedSpec") -> Iterator[str]:
+    """What it was cloned from, and what was changed."""
+    from tunery.schemas.words import shown
+
+    if resolved.clone is None:
+        return
+    yield f"Clone of {resolved.clone.name}{':' if resolved.clone.changes else ', with nothing changed.'}"
+    for change in resolved.clone.changes:
+        yield f"  {change.label}: {shown(change.before)} → {shown(change.after)}"
+
+
 def lineage(run: "RunDetail") -> Iterator[str]:
     """What it goes on from, and what goes on from it."""
     if run.ancestors:

@@ -32,7 +32,8 @@ _SAFE_SQLITE = (3, 51, 3)
 """Releases before this one can corrupt a WAL database when it is reset (fixed in 3.51.3)."""
 _WRITERS_LOCK = 0x74756E65
 """The advisory lock of PostgreSQL's writers; any number that no one else uses in the same database."""
-_POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 64}
+_POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 64, "hide_parameters": True}
+"""Logs show statements, never the values of people's rows and settings."""
 
 
 def open_database(settings: ServerSettings) -> Engine:
@@ -99,6 +100,7 @@ def connect(url: str, wait_seconds: float = 5) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _damage_is_operational)
+    event.listen(engine, "handle_error", _opened_unwritable)
     return engine
 
 
@@ -199,6 +201,13 @@ def _damage_is_operational(context: ExceptionContext) -> BaseException | None:
     if type(error) is DatabaseError and is_damage(context.original_exception):
         return OperationalError(error.statement, error.params, context.original_exception)
     return None
+
+
+def _opened_unwritable(context: ExceptionContext) -> None:
+    """What was opened while its files couldn't be written stays so, and makes so what is opened beside it: all end."""
+    if "readonly database" in str(context.original_exception) and context.engine is not None:
+        context.is_disconnect = True
+        context.engine.dispose()
 
 
 def _connect_postgresql(url: str, wait_seconds: float) -> Engine:

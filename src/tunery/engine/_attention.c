@@ -20,14 +20,6 @@ typedef struct {
     size head, token;
 } Heads; /* strides; numbers of a head's token lie beside each other */
 
-int usable(void) {
-#ifdef TILES
-    return tiles_usable();
-#else
-    return 0;
-#endif
-}
-
 #ifdef TILES
 
 /* 0 below -200; NaN for NaN, which the order of the maximum's arguments keeps. */
@@ -224,10 +216,6 @@ FAST static void block_back(
         _mm512_storeu_si512(errors + i * 32, low);
         _mm512_storeu_si512(errors + 512 + i * 32, high);
     }
-}
-
-INLINE __m512 wide(const bf16 *x, __mmask16 inside) {
-    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, x)), 16);
 }
 
 FAST static float row_product(const bf16 *a, const bf16 *b, size width) {

@@ -32,7 +32,7 @@ static inline size least(size a, size b) { return a < b ? a : b; }
 static inline size over(size a, size b) { return (a + b - 1) / b; }
 
 /* Whether this processor has what is needed and the system lets this process use it. */
-static int tiles_usable(void) {
+static inline int tiles_usable(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
     return __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("avx512bf16")
            && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
@@ -183,6 +183,11 @@ INLINE void multiply(const bf16 *left, const bf16 *right, size steps, float *int
     _tile_stored(1, into + 16, stride * 4);
     _tile_stored(2, into + 16 * stride, stride * 4);
     _tile_stored(3, into + 16 * stride + 16, stride * 4);
+}
+
+/* 16 numbers, or those of them that are `inside`, in fp32. */
+INLINE __m512 wide(const bf16 *x, __mmask16 inside) {
+    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, x)), 16);
 }
 
 /* Room of a thread's own, kept until it ends. */

@@ -67,7 +67,7 @@ def segment_attention(
     terms = Terms(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap)
     if dropout:
         return _with_dropout(query, key, value, _pieces(shapes), terms, dropout), None
-    kind = _Tiled if softcap is None and tiles.takes(query[0], value[0]) else _Segments
+    kind = _Tiled if softcap is None and tiles.attends(query[0], value[0]) else _Segments
     out = kind.apply(query[0], key[0], value[0], _pieces(shapes), terms)
     assert isinstance(out, torch.Tensor)
     return out[None], None
@@ -168,10 +168,10 @@ class _Tiled(torch.autograd.Function):
         ctx: Any, q_HTD: torch.Tensor, k_KTD: torch.Tensor, v_KTD: torch.Tensor,
         pieces: tuple[Piece, ...], terms: Terms,
     ) -> torch.Tensor:  # fmt: skip
-        heads = [x if x.stride(2) == 1 else x.contiguous() for x in (q_HTD, k_KTD, v_KTD)]
-        out_THD, logs_HT = tiles.attend(*heads, pieces, terms.scale, terms.window)
+        q, k, v = (x if x.stride(2) == 1 else x.contiguous() for x in (q_HTD, k_KTD, v_KTD))
+        out_THD, logs_HT = tiles.attend(q, k, v, pieces, terms.scale, terms.window)
         ctx.pieces, ctx.terms = pieces, terms
-        ctx.save_for_backward(*heads, out_THD, logs_HT)
+        ctx.save_for_backward(q, k, v, out_THD, logs_HT)
         return out_THD
 
     @staticmethod

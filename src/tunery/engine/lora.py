@@ -11,6 +11,8 @@ import torch
 from peft.tuners.lora.layer import Linear
 from torch.autograd.function import once_differentiable
 
+from tunery.engine import tiles
+
 
 def join_adapters(model: torch.nn.Module) -> None:
     """Let every plain LoRA layer compute so; those of other kinds keep their own."""
@@ -38,8 +40,8 @@ class _Joined(torch.autograd.Function):
     ) -> torch.Tensor:  # fmt: skip
         y = torch.nn.functional.linear(x, weight_OI, bias_O)
         into = (x if dropped is None else dropped).flatten(0, -2)
-        low_TR = into @ a_RI.mT
-        y.view(-1, y.shape[-1]).addmm_(low_TR, b_OR.mT, alpha=scale)
+        low_TR = tiles.product(into, a_RI.mT)
+        tiles.product(low_TR, b_OR.mT, scale, onto=y.view(-1, y.shape[-1]))
         ctx.save_for_backward(into, low_TR, weight_OI, a_RI, b_OR)
         ctx.scale, ctx.drops = scale, dropped is not None
         return y
@@ -49,15 +51,16 @@ class _Joined(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         into, low_TR, weight_OI, a_RI, b_OR = ctx.saved_tensors
         along = grad.flatten(0, -2)
-        back_TR = (along @ b_OR) * ctx.scale
-        b = (along.mT @ low_TR) * ctx.scale if ctx.needs_input_grad[5] else None
-        a = back_TR.mT @ into if ctx.needs_input_grad[4] else None
+        back_TR = tiles.product(along, b_OR, ctx.scale)
+        # Turned, for then only what is narrow is brought into another order.
+        b = tiles.product(low_TR.mT, along, ctx.scale).mT if ctx.needs_input_grad[5] else None
+        a = tiles.product(back_TR.mT, into) if ctx.needs_input_grad[4] else None
         x = dropped = None
         if ctx.needs_input_grad[0]:
             x = along @ weight_OI
             if not ctx.drops:
-                x.addmm_(back_TR, a_RI)
+                tiles.product(back_TR, a_RI, onto=x)
             x = x.view(*grad.shape[:-1], -1)
         if ctx.needs_input_grad[1]:
-            dropped = (back_TR @ a_RI).view(*grad.shape[:-1], -1)
+            dropped = tiles.product(back_TR, a_RI).view(*grad.shape[:-1], -1)
         return x, dropped, None, None, a, b, None

@@ -1,6 +1,7 @@
-"""The compiled causal attention (`_attention.c`) for processors that multiply tiles of bf16. It knows no model.
+"""Compiled products and causal attention (`_product.c`, `_attention.c`) for processors that multiply tiles of bf16.
 
-Where the library couldn't be built, or the processor has no tiles, `LIBRARY` is None and callers do without.
+Where the library couldn't be built, or the processor has no tiles, `LIBRARY` is None and torch does it. It knows no
+model.
 """
 
 import ctypes
@@ -43,7 +44,7 @@ class _Heads(ctypes.Structure):
 
 
 def _load() -> ctypes.CDLL | None:
-    path = Path(__file__).with_name("_attention.so")
+    path = Path(__file__).with_name("_tiles.so")
     if not path.is_file():
         return None
     try:
@@ -55,21 +56,67 @@ def _load() -> ctypes.CDLL | None:
     task, heads, pointer, count = (
         ctypes.POINTER(_Task), ctypes.POINTER(_Heads), ctypes.c_void_p, ctypes.c_int64,
     )  # fmt: skip
+    matrix = [pointer, count, ctypes.c_int]
+    library.product.argtypes = [*matrix, *matrix, pointer, *[count] * 4, ctypes.c_float, ctypes.c_int]
     library.attention_room.argtypes, library.attention_room.restype = [pointer, *[count] * 4], count
     library.attention_forward.argtypes = [task, *[heads] * 3, pointer, pointer, count, pointer]
     library.attention_backward.argtypes = [task, *[heads] * 8, pointer, count]
-    library.attention_forward.restype = library.attention_backward.restype = None
+    library.product.restype = library.attention_forward.restype = library.attention_backward.restype = None
     return library
 
 
 LIBRARY = _load()
 
 
-def takes(q_HTD: torch.Tensor, v_KTD: torch.Tensor) -> bool:
-    """Whether the library works on such heads: bf16 in the processor's memory."""
-    if LIBRARY is None or q_HTD.dtype != torch.bfloat16 or q_HTD.device.type != "cpu":
-        return False
-    return max(q_HTD.shape[2], v_KTD.shape[2]) <= WIDEST
+def multiplies(*matrices: torch.Tensor) -> bool:
+    """Whether the library multiplies these: bf16 in the processor's memory."""
+    return LIBRARY is not None and all(x.dtype == torch.bfloat16 and x.device.type == "cpu" for x in matrices)
+
+
+def product(
+    left_MK: torch.Tensor, right_KN: torch.Tensor, factor: float = 1.0, onto: torch.Tensor | None = None
+) -> torch.Tensor:
+    """factor * left @ right, or that added to what is in `onto`. What one of the two has beside its numbers is turned.
+
+    Quicker than torch's where the shared dimension is long or one of the others is short.
+    """
+    given = (left_MK, right_KN) if onto is None else (left_MK, right_KN, onto)
+    if not multiplies(*given):
+        return _by_torch(left_MK, right_KN, factor, onto)
+    assert LIBRARY is not None
+    (rows, depth), columns = left_MK.shape, right_KN.shape[1]
+    out = left_MK.new_empty(rows, columns) if onto is None else onto
+    if not depth:
+        return out if onto is not None else out.zero_()
+    assert out.stride(1) == 1
+    (left, *how_left), (right, *how_right) = _lies(left_MK), _lies(right_KN.mT)
+    LIBRARY.product(
+        left.data_ptr(), *how_left, right.data_ptr(), *how_right, out.data_ptr(), out.stride(0),
+        rows, columns, depth, factor, onto is not None,
+    )  # fmt: skip
+    return out
+
+
+def _by_torch(
+    left_MK: torch.Tensor, right_KN: torch.Tensor, factor: float, onto: torch.Tensor | None
+) -> torch.Tensor:
+    if onto is not None:
+        return onto.addmm_(left_MK, right_KN, alpha=factor)
+    made = left_MK @ right_KN
+    return made if factor == 1.0 else made * factor
+
+
+def _lies(x_SK: torch.Tensor) -> tuple[torch.Tensor, int, bool]:
+    """The matrix, how far its rows (or, where it is turned, its columns) are apart, and whether it is turned."""
+    if x_SK.stride(1) != 1 and x_SK.stride(0) != 1:
+        x_SK = x_SK.contiguous()
+    turned = x_SK.stride(1) != 1
+    return x_SK, x_SK.stride(1 if turned else 0), turned
+
+
+def attends(q_HTD: torch.Tensor, v_KTD: torch.Tensor) -> bool:
+    """Whether the library attends with such heads."""
+    return multiplies(q_HTD, v_KTD) and max(q_HTD.shape[2], v_KTD.shape[2]) <= WIDEST
 
 
 def attend(

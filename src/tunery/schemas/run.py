@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tunery.schemas.base import Microseconds, Name, Schema
+from tunery.schemas.clone import Clone
 from tunery.schemas.continuing import Continued, ContinueSpec
 from tunery.schemas.cost import Cost
 from tunery.schemas.estimate import EstimateResult
@@ -225,6 +226,9 @@ class RunSpec(Schema):
     task: Literal["text-generation"] = "text-generation"
     method: str = "sft"
     """Name of a training method."""
+    clone_of: str | None = Field(None, min_length=1, max_length=256)
+    """The run that this spec was copied from, as `name #2`: what differs from it is shown before the start and kept
+    with the run."""
     continue_from: ContinueSpec | None = None
     """Start from an earlier run's model instead of the base model."""
     base_model: str = Field(default="", validate_default=True)
@@ -279,6 +283,8 @@ class ResolvedSpec(Schema):
     """Version of Tunery that resolved it."""
     continues: Continued | None = None
     """The earlier model it starts from; none = the base model."""
+    clone: Clone | None = None
+    """What differs from the run in `clone_of`."""
     recipe_hash: str = ""
     """Hash of everything that determines the training rows and their order: equal recipes give equal rows."""
     outlook: Outlook | None = None

@@ -55,7 +55,9 @@ def takes(info: FieldInfo) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as people write it: 0.00001, not 1e-05; true, not True."""
+    """A value as people write it: 0.00001, not 1e-05; true, not True; none, not None."""
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and isfinite(value):

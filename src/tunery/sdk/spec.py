@@ -65,6 +65,21 @@ def parse_spec(fields: Mapping[str, Any], *, file: str | None = None) -> RunSpec
         raise Problem.together([_wrong(one, file) for one in error.errors(include_url=False)]) from error
 
 
+def changed(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with changes, as a JSON merge patch (RFC 7396): what is inside a field is changed by its name, and
+    None takes a field away."""
+    made = dict(fields)
+    for name, value in changes.items():
+        if value is None:
+            made.pop(name, None)
+        elif isinstance(value, Mapping):
+            inside = made.get(name)
+            made[name] = changed(inside if isinstance(inside, Mapping) else {}, value)
+        else:
+            made[name] = value
+    return made
+
+
 def _wrong(error: Mapping[str, Any], file: str | None) -> Problem:
     name = ".".join(str(part) for part in error["loc"]) or "the specification"
     told = {"missing": " is missing", "extra_forbidden": " is not a field of a run"}.get(error["type"])

@@ -42,7 +42,17 @@ from tunery.schemas.run import (
     Stage,
     TrainResult,
 )
-from tunery.services import base_models, continuing, costs, estimated, job_lines, lists, replay, run_data
+from tunery.services import (
+    base_models,
+    clones,
+    continuing,
+    costs,
+    estimated,
+    job_lines,
+    lists,
+    replay,
+    run_data,
+)
 from tunery.services.begun import FROM_BASE, Begun
 from tunery.services.context import Context
 from tunery.services.continuing import Start
@@ -367,7 +377,7 @@ def _filled(ctx: Context, plan: _Plan) -> tuple[ResolvedSpec, LeakReport | None]
         leaks=leaks,
         begun=plan.begun,
     )
-    return resolved, leaks
+    return clones.compared(ctx, resolved), leaks
 
 
 def _fields(ctx: Context, row: Row[Any]) -> dict[str, Any]:

@@ -7,14 +7,15 @@ import click
 
 from tunery.cli.output import Group, answer, note, number, say, table, wants_json, when
 from tunery.cli.retention import trim
+from tunery.cli.run_start import show_settings, start
 from tunery.cli.runs_in_words import (
     by_dataset,
+    clone,
     cost,
     estimated,
     findings,
     held_against,
     lineage,
-    outlook,
     pause_costs,
     progress,
     run_name,
@@ -23,13 +24,6 @@ from tunery.cli.runs_in_words import (
 )
 
 API_VERSION = 1
-_ORIGINS = {
-    "user": "you",
-    "recommended": "recommended",
-    "template": "template",
-    "default": "default",
-    "continued": "earlier run",
-}
 
 
 @click.group(cls=Group)
@@ -48,25 +42,64 @@ command.add_command(trim)
 @click.option("--priority", type=click.IntRange(-100, 100), help="Higher goes first.")
 def create(spec: Path, follow: bool, dry_run: bool, idle_time: bool, priority: int | None) -> None:
     """Start the run that SPEC, a YAML file, describes."""
-    from tunery.cli.follow import follow_run
     from tunery.sdk.client import Client
-    from tunery.sdk.spec import parse_spec, read_yaml
+    from tunery.sdk.spec import changed, parse_spec, read_yaml
 
     fields = read_yaml(spec)
-    said = {"idle_time": idle_time or None, "priority": priority}
-    if resources := {name: value for name, value in said.items() if value is not None}:
-        fields["resources"] = {**(fields.get("resources") or {}), **resources}
-    wanted = parse_spec(fields, file=str(spec))
+    fields = changed(fields, _turn(idle_time, priority))
     with Client() as client:
-        if dry_run:
-            resolved = client.runs.resolve(wanted)
-            answer(resolved, lambda: _show_plan(resolved))
-            return
-        run = client.runs.create(wanted)
-        if follow:
-            follow_run(client, run.id)
-        else:
-            answer(run, lambda: say(f"{run_name(run)} is {run.state} ({run.id}). {waits(run)}".strip()))
+        start(client, parse_spec(fields, file=str(spec)), follow=follow, dry_run=dry_run)
+
+
+@command.command("clone")
+@click.argument("run")
+@click.argument("changes", required=False, type=click.Path(path_type=Path))
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a setting.")
+@click.option("--name", help="Name of the new run; by default that of RUN.")
+@click.option("--follow", is_flag=True, help="Follow the run until it ends.")
+@click.option("--dry-run", is_flag=True, help="Only show what differs and the settings; start nothing.")
+@click.option("--idle-time", is_flag=True, help="Give way to other runs and come back automatically.")
+@click.option("--priority", type=click.IntRange(-100, 100), help="Higher goes first.")
+def clone_(
+    run: str,
+    changes: Path | None,
+    settings: tuple[str, ...],
+    name: str | None,
+    follow: bool,
+    dry_run: bool,
+    idle_time: bool,
+    priority: int | None,
+) -> None:
+    """Start RUN again with changes, and keep what differs.
+
+    CHANGES is a YAML file with the fields of the run that are to be others; null takes one away.
+    """
+    from tunery.sdk.client import Client
+    from tunery.sdk.spec import changed, read_yaml
+
+    wanted = read_yaml(changes) if changes else {}
+    if settings:  # null is kept, for the run to lose its value
+        wanted["settings"] = {**(wanted.get("settings") or {}), **_settings(settings)}
+    wanted = changed(wanted, {**_turn(idle_time, priority), **({"name": name} if name else {})})
+    with Client() as client:
+        start(client, client.runs.cloned(run, wanted), follow=follow, dry_run=dry_run)
+
+
+def _turn(idle_time: bool, priority: int | None) -> dict[str, Any]:
+    """What the options say about when it runs, as fields of a spec."""
+    said = {"idle_time": idle_time or None, "priority": priority}
+    told = {name: value for name, value in said.items() if value is not None}
+    return {"resources": told} if told else {}
+
+
+def _settings(given: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE, with the value as YAML has it."""
+    import yaml
+
+    pairs = [one.partition("=") for one in given]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise click.UsageError(f"--set takes NAME=VALUE, as in --set epochs=2, not {wrong[0]}.")
+    return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
 
 
 @command.command("estimate")
@@ -140,7 +173,7 @@ def show(run: str) -> None:
         say(f"{found.method} on {found.base_model}, created {when(found.created)}, attempts: {found.attempt}")
         if found.cost:
             say(cost(found.cost))
-        for line in lineage(found):
+        for line in (*lineage(found), *clone(found.resolved)):
             say(line)
         if found.model:
             say(f"Published as {found.model}")
@@ -158,7 +191,7 @@ def show(run: str) -> None:
             say(line)
         for line in findings(seen) if seen and seen.findings else ():
             say(line)
-        _show_settings(found.resolved)
+        show_settings(found.resolved)
 
     answer(found, people)
 
@@ -272,21 +305,3 @@ def retry(run: str, stage: Any, follow: bool) -> None:
             follow_run(client, made.id)
         else:
             answer(made, lambda: say(f"{run_name(made)} is {made.state} ({made.id}). {waits(made)}".strip()))
-
-
-def _show_plan(resolved: Any) -> None:
-    for line in outlook(resolved):
-        say(line)
-    _show_settings(resolved)
-
-
-def _show_settings(resolved: Any) -> None:
-    from tunery.schemas.words import shown
-
-    settings = resolved.spec.settings
-    table(
-        ["setting", "value", "from"],
-        [(name, shown(settings.get(name)), _ORIGINS[origin]) for name, origin in resolved.origins.items()],
-    )
-    for line in (*resolved.notes, *(one.message for one in resolved.leaks if one.message)):
-        say(f"Note: {line}")

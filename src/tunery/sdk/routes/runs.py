@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tunery.core.errors import Problem
@@ -25,7 +25,7 @@ from tunery.schemas.run import (
 from tunery.schemas.task import Task
 from tunery.sdk.call import Call, Flow, Pause, Resource, S, as_json, endpoint, flow, segment, send
 from tunery.sdk.finish import finish_task
-from tunery.sdk.spec import SpecLike, to_spec
+from tunery.sdk.spec import SpecLike, changed, parse_spec, to_spec
 from tunery.sdk.stream import RunEvent
 
 TERMINAL = frozenset({"succeeded", "stopped", "failed", "cancelled"})
@@ -93,6 +93,24 @@ def create(spec: SpecLike, *, idempotency_key: str | None = None) -> Call[RunDet
     return Call(
         "POST", "/api/v1/runs", _DETAIL, body=_sent(spec), headers={"Idempotency-Key": key}, safe=True
     )
+
+
+def cloned(run: str, changes: Mapping[str, Any] | None = None) -> Flow[RunSpec]:
+    """The spec of a clone: a run with changes, which are fields of its spec; None takes one away. Starts nothing.
+
+    `resolve` tells what differs, in `clone`, and `create` starts it.
+    """
+    written = yield from send(spec(run))
+    fields = changed(written.model_dump(mode="json", exclude_unset=True), changes or {})
+    return parse_spec({**fields, "clone_of": run})
+
+
+def clone(
+    run: str, changes: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None
+) -> Flow[RunDetail]:
+    """Start a run with changes, as in `{"settings": {"learning_rate": 0.0002}}`; see `cloned`."""
+    made = yield from cloned(run, changes)
+    return (yield from send(create(made, idempotency_key=idempotency_key)))
 
 
 def list_(
@@ -227,6 +245,8 @@ class Runs(Resource[S]):
     recipe = endpoint(recipe)
     spec = endpoint(spec)
     create = endpoint(create)
+    cloned = flow(cloned)
+    clone = flow(clone)
     list = endpoint(list_)
     get = endpoint(get)
     events = endpoint(events)

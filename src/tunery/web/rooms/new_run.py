@@ -90,7 +90,8 @@ def _begin(
 ) -> tuple[dict[str, Any], str]:
     if clone is not None:
         run = runs.get_run(ctx, clone)
-        return as_written(run.resolved), f"New run based on {run.name} #{run.number}"
+        name = f"{run.name} #{run.number}"
+        return {**as_written(run.resolved), "clone_of": name}, f"New run based on {name}"
     if pipeline is not None:
         kept = pipelines.get_pipeline(ctx, pipeline)
         written = kept.spec.model_dump(mode="json", exclude_unset=True, exclude={"trigger"})

@@ -6,10 +6,10 @@ from fastapi import Form, Query
 from starlette.responses import Response
 
 from tunery.core.errors import Problem
-from tunery.methods.point import METHODS, writes_text
+from tunery.methods.point import writes_text
 from tunery.schemas.model import PublishRequest
 from tunery.schemas.run import RetryRequest, RunDetail, RunState
-from tunery.schemas.settings import Origin, missing_for
+from tunery.schemas.settings import Origin
 from tunery.services import (
     continuing,
     diagnosis,
@@ -22,6 +22,7 @@ from tunery.services import (
     tasks,
 )
 from tunery.services.context import Context
+from tunery.services.resolve import acting
 from tunery.web.nav import Nav
 from tunery.web.page import Visitor, filled, room
 from tunery.web.words import model_address
@@ -163,12 +164,9 @@ def _diagnosed(ctx: Context, run: str) -> dict[str, Any]:
 def _used(run: RunDetail) -> list[tuple[str, Any, str]]:
     """Settings that act in this run, with value and origin: what someone chose comes first."""
     order = list(get_args(Origin))[::-1]
-    settings = run.resolved.spec.settings
-    known = METHODS.load(run.method).Settings.model_fields if run.method in METHODS.names() else {}
     found = [
         (name, value, run.resolved.origins.get(name, "default"))
-        for name, value in settings.items()
-        if name not in known or not missing_for(known[name], settings)
+        for name, value in acting(run.resolved).items()
     ]
     return sorted(found, key=lambda one: order.index(one[2]))
 

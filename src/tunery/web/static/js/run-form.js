@@ -1,4 +1,5 @@
 // The form of a new run: fields from the method's schema, origins, a live check, the same run as code.
+import { changesOf } from "./clone.js";
 import { api, toast } from "./console.js";
 import { Estimating } from "./estimate.js";
 import { Recipe } from "./recipe.js";
@@ -24,17 +25,18 @@ function specOf() {
   if (text("name")) spec.name = text("name");
   if (text("description")) spec.description = text("description");
   spec.method = method().name;
+  if (begun.clone_of) spec.clone_of = begun.clone_of;
   if ($("replay")) spec.continue_from = continueFrom();
   else spec.base_model = $("base_model").value;
   spec.data = recipe.data();
-  if ($("validation").value) spec.data.validation = { dataset: $("validation").value };
+  if ($("validation").value) spec.data.validation = chosen("validation", begun.data?.validation);
   if (Object.keys(fields.chosen).length) spec.settings = { ...fields.chosen };
   if (state.preset !== "recommended") spec.preset = state.preset;
   if ($("allow_out_of_range").checked) spec.allow_out_of_range = true;
   if ($("evaluate").value) {
     const metrics = [...form.querySelectorAll("[name=metric]:checked:enabled")].map((box) => box.value);
     const more = begun.evaluate ?? {};
-    spec.evaluate = { dataset: { dataset: $("evaluate").value }, metrics };
+    spec.evaluate = { dataset: chosen("evaluate", more.dataset), metrics };
     for (const name of ["max_rows", "max_new_tokens"]) if (more[name] !== undefined) spec.evaluate[name] = more[name];
   }
   if ($("publish").checked) spec.publish = begun.publish?.name ? { auto: true, name: begun.publish.name } : { auto: true };
@@ -43,6 +45,12 @@ function specOf() {
   if (Number($("priority").value)) resources.priority = Number($("priority").value);
   if (Object.keys(resources).length) spec.resources = resources;
   return spec;
+}
+
+// The dataset of a field; its version stays while it does.
+function chosen(id, before) {
+  const dataset = $(id).value;
+  return before?.version && before.dataset === dataset ? { dataset, version: before.version } : { dataset };
 }
 
 // The base model goes without saying; a tenth is mixed in again without saying, too.
@@ -186,7 +194,7 @@ async function check() {
     fields.resolved(resolved);
     badge("good", _("Ready"));
     recipe.preview(spec);
-    $("check").replaceChildren(factsOf(spec, resolved), ...resolved.leaks.map((leak) => element("div", { class: "note warn" }, leak.message)), ...resolved.notes.map((note) => element("div", { class: "note" }, element("p", {}, ...coded(note)))));
+    $("check").replaceChildren(factsOf(spec, resolved), ...changesOf(resolved.clone), ...resolved.leaks.map((leak) => element("div", { class: "note warn" }, leak.message)), ...resolved.notes.map((note) => element("div", { class: "note" }, element("p", {}, ...coded(note)))));
     $("start").disabled = false;
     estimating.ready();
   } catch (error) {
