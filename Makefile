@@ -35,7 +35,7 @@ test: compiler setup
 	$(BIN)/python tools/browser.py
 	$(BIN)/python tools/postgres.py
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile || $(BIN)/python tools/again.py
+	$(BIN)/pytest -n 2 --dist loadfile --durations 40 || $(BIN)/python tools/again.py
 
 compiler:
 	$(PYTHON) tools/compiler.py
