@@ -15,7 +15,7 @@ help:
 	@echo "make sequences 1,000 random sequences of what happens to a run, on SQLite and on PostgreSQL"
 	@echo "make docs    write the reference from the code"
 	@echo "make bench-data   how fast a file becomes a dataset, beside the datasets library"
-	@echo "make bench-engine how fast training is, beside TRL"
+	@echo "make bench-engine how fast training is, beside TRL and LLaMA-Factory"
 	@echo "make soak    the same at 1 GB and with 10 million rows, and an upload of 10 GB"
 	@echo "make fix     format, and fix what the linter can"
 
@@ -35,7 +35,7 @@ test: compiler setup
 	$(BIN)/python tools/browser.py
 	$(BIN)/python tools/postgres.py
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile || $(BIN)/python tools/again.py
+	$(BIN)/pytest -n 2 --dist loadfile --durations 40 || $(BIN)/python tools/again.py
 
 compiler:
 	$(PYTHON) tools/compiler.py

@@ -2,10 +2,11 @@
 
     python -m bench.data [--megabytes 120] [--rounds 5] [--seed 0] [--datasets PYTHON]
 
-Both read the same file in turn, each in a process of its own, and each round gives one ratio; what counts is the
-median. `warm` is the call by itself, with everything imported and a small file read before, and then 1,000 random
-rows; `whole` is what a stopwatch says from the start of Python to its end. `datasets` goes into an environment of its
-own in a temporary folder, unless PYTHON has it. Writes bench/results/data.json.
+Both read the same file in turn, each in a process of its own and with its modules compiled to bytecode, as pip leaves
+them; each round gives one ratio, and what counts is the median. `warm` is the call by itself, with everything
+imported and a small file read before, and then 1,000 random rows; `whole` is what a stopwatch says from the start of
+Python to its end. `datasets` goes into an environment of its own in a temporary folder, unless PYTHON has it. Writes
+bench/results/data.json.
 """
 
 import argparse
@@ -123,6 +124,9 @@ def main() -> None:
 def compare(path: Path, few: Path, python: Path, rounds: int) -> dict[str, Any]:
     """Medians over the rounds, and the ratios of each round. `few`: a small file of the same kind."""
     own = Path(sys.executable)
+    bytecode = few.parent / "bytecode"
+    for reader, code in ((python, THEIRS), (own, OURS)):
+        measure(reader, code, few, bytecode=bytecode)
     took: dict[str, list[dict[str, float]]] = {
         "ours_warm": [],
         "theirs_warm": [],
@@ -130,10 +134,10 @@ def compare(path: Path, few: Path, python: Path, rounds: int) -> dict[str, Any]:
         "theirs_whole": [],
     }
     for _ in range(rounds):
-        took["theirs_warm"].append(measure(python, THEIRS, few, path))
-        took["ours_warm"].append(measure(own, OURS, few, path))
-        took["theirs_whole"].append(measure(python, THEIRS, path))
-        took["ours_whole"].append(measure(own, OURS, path))
+        took["theirs_warm"].append(measure(python, THEIRS, few, path, bytecode=bytecode))
+        took["ours_warm"].append(measure(own, OURS, few, path, bytecode=bytecode))
+        took["theirs_whole"].append(measure(python, THEIRS, path, bytecode=bytecode))
+        took["ours_whole"].append(measure(own, OURS, path, bytecode=bytecode))
     assert len({one["rows"] for many in took.values() for one in many}) == 1, "both must read every row"
     return {
         "bytes": path.stat().st_size,
@@ -162,9 +166,15 @@ def misses(kind: str, one: dict[str, Any]) -> list[str]:
     return lines
 
 
-def measure(python: Path, code: str, *paths: Path) -> dict[str, float]:
-    """One process that reads the files one after the other; what it says of the last, and its own time."""
+def measure(python: Path, code: str, *paths: Path, bytecode: Path | None = None) -> dict[str, float]:
+    """One process that reads the files one after the other; what it says of the last, and its own time.
+
+    `bytecode`: where modules are kept compiled.
+    """
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    if bytecode is not None:
+        environment["PYTHONPYCACHEPREFIX"] = str(bytecode)
     began = time.perf_counter()
     command = [python, "-c", code, *map(str, paths)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)

@@ -1,7 +1,7 @@
-"""How fast training is, beside TRL on the same rows, on the processor.
+"""How fast training is, beside TRL and LLaMA-Factory on the same rows, on the processor.
 
     python -m bench.engine [--rounds 1] [--kinds full lora dpo] [--cache FOLDER] [--trl PYTHON]
-                           [--threads 2]
+                           [--llamafactory PYTHON] [--threads 2] [--rows 64]
 
 A Llama of 24.9 million random parameters learns 64 rows of chat, cut at 1024 tokens, for one epoch, 4 rows a step.
 Each contender is a process of its own, in turn, as a user starts it; ours is `tunery train`. Time is from the first
@@ -28,10 +28,9 @@ from tunery.core.allocator import find_allocator
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "engine.json"
-ROWS = 64
 BEST = {"packing": True, "bf16": True, "gradient_checkpointing": False}
 AIMS = {
-    "full": {"trl": 12.0, "trl best": 5.0, "trl best, allocator": 3.5},
+    "full": {"trl": 12.0, "trl best": 5.0, "trl best, allocator": 3.5, "llamafactory": 6.0},
     "lora": {"trl": 12.0, "trl best": 8.0},
     "dpo": {"trl": 3.0},
 }
@@ -57,15 +56,18 @@ class Race:
     """The rows, the model, and what it takes to let one contender run."""
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        self.folder, self.threads = folder, options.threads
+        self.folder, self.threads, self.rows = folder, options.threads, options.rows
         self.model = make_model(folder / "model")
         self.files = {
-            "train": _lines(folder / "train.jsonl", chats(ROWS, 0)),
-            "unseen": _lines(folder / "unseen.jsonl", chats(ROWS, 1)),
-            "pairs": _lines(folder / "pairs.jsonl", preferences(ROWS, 0)),
+            "train": _lines(folder / "train.jsonl", chats(options.rows, 0)),
+            "unseen": _lines(folder / "unseen.jsonl", chats(options.rows, 1)),
+            "pairs": _lines(folder / "pairs.jsonl", preferences(options.rows, 0)),
         }
         cache: Path = options.cache
         self.trl = options.trl or _environment(cache / "trl", "trl==1.16.0", "peft")
+        self.llamafactory = options.llamafactory or _environment(
+            cache / "llamafactory", "llamafactory==0.9.5", "trl==0.24.0"
+        )
         self._number = 0
 
     def _aside(self) -> Path:
@@ -100,7 +102,7 @@ class Race:
             "learning_rate": 1e-4,
             "seed": 0,
             **({"lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.0} if kind == "lora" else {}),
-            **({"eval_steps": ROWS // 4, "eval_samples": 0} if kind != "dpo" else {}),
+            **({"eval_steps": self.rows // 4, "eval_samples": 0} if kind != "dpo" else {}),
         }
         spec = {
             "base_model": str(self.model),
@@ -119,8 +121,10 @@ class Race:
         places = [str(aside / name) if name in ("run.yaml", "out") else name for name in command]
         return json.loads(self._run(places, PYTHONPATH=paths, TUNERY_MINIMUM_ROWS="1", **fp32))
 
-    def theirs(self, kind: str, settings: dict[str, Any], *, allocator: bool = False) -> dict[str, float]:
-        """TRL with its defaults but for `settings`."""
+    def theirs(
+        self, kind: str, settings: dict[str, Any], *, allocator: bool = False, peer: str = "trl"
+    ) -> dict[str, float]:
+        """A peer with its defaults but for `settings`."""
         aside = self._aside()
         job = {
             "kind": "dpo" if kind == "dpo" else "sft",
@@ -131,7 +135,7 @@ class Race:
         }
         (aside / "job.json").write_text(json.dumps(job))
         found = find_allocator() if allocator else None
-        return self._peer(self.trl, "peer_trl.py", aside, LD_PRELOAD=str(found or ""))
+        return self._peer(getattr(self, peer), f"peer_{peer}.py", aside, LD_PRELOAD=str(found or ""))
 
     def _peer(self, python: Path, script: str, aside: Path, **environment: str) -> dict[str, float]:
         out = aside / "out.json"
@@ -144,6 +148,7 @@ class Race:
         if kind != "dpo":
             found["trl best"] = self.theirs(kind, BEST)
         if kind == "full":
+            found["llamafactory"] = self.theirs(kind, {}, peer="llamafactory")
             if find_allocator():
                 found["trl best, allocator"] = self.theirs(kind, BEST, allocator=True)
             found["ours in fp32"] = self.ours(kind, exact=True)
@@ -185,6 +190,8 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=list(AIMS), default=list(AIMS))
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "tunery-bench")
     parser.add_argument("--trl", type=Path, help="a Python that has TRL and PEFT")
+    parser.add_argument("--llamafactory", type=Path, help="a Python that has LLaMA-Factory")
+    parser.add_argument("--rows", type=int, default=64, help="fewer only to see that it runs")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     found: dict[str, Any] = {}

@@ -73,6 +73,8 @@ def measure(rounds: int, rows: int, against: Path | None) -> dict[str, list[dict
             house.client.datasets.wait(_DATASET)
         for _ in range(rounds):
             for kind, house in houses.items():
+                # What gets ready to wait, after the round before, isn't to take this one's time.
+                _wait(lambda: _waiting(houses["warm"].data))
                 found[kind].append(_round(house, kind))
     return found
 
@@ -113,8 +115,6 @@ def _server(folder: Path, source: Path | None, standby: int) -> Iterator[_House]
 
 
 def _round(house: _House, kind: str) -> dict[str, float]:
-    if kind == "warm":
-        _wait(lambda: _waiting(house.data))
     spec = {
         "base_model": MODEL_NAME,
         "data": _DATASET,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from tunery.core.attempt import AttemptFolder
-from tunery.core.files import write_json
+from tunery.core.files import read_json, write_json
 from tunery.data.arrow import write_arrow
 from tunery.data.rows import Conversation, Labelled, Message, Preference, Row, Text, encode_row
 from tunery.methods.point import METHODS
@@ -112,6 +112,22 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """Real architectures at toy size: name to configuration class of transformers and its arguments."""
+
+_APART: dict[str, Any] = {
+    "d_model": 64,
+    "d_kv": 16,
+    "d_ff": 128,
+    "num_layers": 2,
+    "num_heads": 4,
+    "dropout_rate": 0.0,
+    "decoder_start_token_id": 1,
+}
+TEXT_TO_TEXT: dict[str, tuple[str, dict[str, Any]]] = {
+    "t5": ("T5Config", {**_APART, "num_decoder_layers": 1, "n_positions": 256}),
+    "flan_t5": ("T5Config", {**_APART, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    "mt5": ("MT5Config", {**_APART, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+}
+"""The same with an encoder that reads and a decoder that writes."""
 
 
 def toy_conversations(count: int = 64, seed: int = 0) -> list[Conversation]:
@@ -217,7 +233,8 @@ def toy_model(
     import transformers
 
     tokenizer = toy_tokenizer(folder)
-    name, arguments = ARCHITECTURES[architecture]
+    apart = architecture in TEXT_TO_TEXT
+    name, arguments = (TEXT_TO_TEXT if apart else ARCHITECTURES)[architecture]
     config = getattr(transformers, name)(
         vocab_size=tokenizer.get_vocab_size(),
         eos_token_id=0,
@@ -226,14 +243,29 @@ def toy_model(
         **{**arguments, **changes},
     )
     torch.manual_seed(seed)
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    kind = transformers.AutoModelForSeq2SeqLM if apart else transformers.AutoModelForCausalLM
+    model = kind.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim >= 2:
                 parameter.mul_(2.0)  # far enough from zero for differences to show
     model.to(getattr(torch, dtype)).save_pretrained(folder)
+    if arguments.get("tie_word_embeddings") is False:
+        _untie(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     return folder
+
+
+def _untie(folder: Path) -> None:
+    """An output layer of its own, which transformers makes of the words' embeddings in every new T5."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["shared.weight"].flip(0).clone() * torch.tensor(0.5)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", {**config, "tie_word_embeddings": False})
 
 
 def attempt(

@@ -18,10 +18,10 @@ _LINK = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" 
 
 @dataclass(frozen=True)
 class Part:
-    """A source and the library that is made of it."""
+    """Sources and the library that is made of them."""
 
     does: str
-    source: Path
+    sources: tuple[Path, ...]
     library: Path
     options: tuple[str, ...] = ()
     if_possible: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Part:
             *_LINK,
             *(f"-I{one}" for one in sorted(headers)),
         ]
-        files = [str(root / self.source), "-o", str(library or root / self.library)]
+        files = [*(str(root / one) for one in self.sources), "-o", str(library or root / self.library)]
         trouble = ""
         for options in dict.fromkeys((self.if_possible, ())):
             done = subprocess.run([*command, *options, *files], capture_output=True, text=True, check=False)
@@ -51,15 +51,23 @@ class Part:
         return trouble
 
 
-ROWS = Part("reading rows", Path("src/tunery/data/_rows.c"), Path("src/tunery/data/_rows.abi3.so"))
+_ENGINE = Path("src/tunery/engine")
+ROWS = Part("reading rows", (Path("src/tunery/data/_rows.c"),), Path("src/tunery/data/_rows.abi3.so"))
 ROWWISE = Part(
-    "norms, gates and losses in training",
-    Path("src/tunery/engine/_rowwise.c"),
-    Path("src/tunery/engine/_rowwise.so"),
+    "norms, gates, losses and the optimizer in training",
+    (_ENGINE / "_rowwise.c",),
+    _ENGINE / "_rowwise.so",
     options=("-fno-math-errno", "-fno-trapping-math"),
     if_possible=("-fopenmp",),
 )
-PARTS = (ROWS, ROWWISE)
+TILES = Part(
+    "attention and products in training",
+    (_ENGINE / "_attention.c", _ENGINE / "_product.c"),
+    _ENGINE / "_tiles.so",
+    options=("-fno-math-errno", "-fno-trapping-math", "-lm"),
+    if_possible=("-fopenmp",),
+)
+PARTS = (ROWS, ROWWISE, TILES)
 
 
 class CompiledParts(BuildHookInterface[Any]):

@@ -1,6 +1,7 @@
 """Pages about what is declared in schemas: settings, run specification, errors, events, formats, metrics."""
 
 import orjson
+from pydantic import TypeAdapter
 
 from tools.markdown import as_json, code, page, section, table
 from tools.schema import about, bounds, default_of, documents, fields, type_of
@@ -159,7 +160,7 @@ def data_formats() -> str:
         )
         for name, found in FORMATS.all()
     ]
-    report = CheckReport.model_json_schema()
+    report = TypeAdapter(CheckReport).json_schema()
     return page(
         "Data formats",
         "What the records of a file may look like. The format is recognised by content unless you name it.",

@@ -8,9 +8,14 @@ import yaml
 
 from tests.served import Done, Served, server
 from tunery.core.errors import Problem
+from tunery.core.folder import DataFolder
+from tunery.core.settings import ServerSettings
 from tunery.data.formats.point import FORMATS
+from tunery.db.engine import open_database, writing
 from tunery.schemas.preset_data import PresetCatalogue
 from tunery.sdk.client import Client
+from tunery.server.folder import prepare_folder
+from tunery.services import preset_data
 from tunery.starter import presets
 
 SHIPPED = ["support-messages", "support-messages-held-out", "general-questions"]
@@ -45,6 +50,16 @@ def test_what_ships_says_whose_it_is_and_is_always_the_same(tmp_path: Path) -> N
     for file in ("one", "two"):
         presets.write("general", tmp_path / file)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_its_file_is_made_while_others_write_and_goes_where_no_import_takes_it(tmp_path: Path) -> None:
+    settings = ServerSettings(data=tmp_path / "data")
+    folder = DataFolder(settings.folder)
+    prepare_folder(folder)
+    # Whoever makes the file has no transaction of its own: it would wait for this one.
+    with writing(open_database(settings)), preset_data.taken(settings, "general-questions") as taken:
+        assert len(taken.file.read_text().splitlines()) == 2000
+    assert list(folder.uploads.iterdir()) == []
 
 
 def test_one_is_imported_as_any_file_is(tmp_path: Path) -> None:

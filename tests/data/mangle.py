@@ -24,6 +24,16 @@ PLAIN: dict[str, list[Any]] = {
         {"text": "Hello: \\ \" \n"}, {"text": "a", "url": "http://x", "meta": None, "n": -7},
         {"text": "\u3000\u2003你好，世界。\x7f\x01\x1f", "tags": ["a", [], {}]},
     ],
+    "kto": [
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "label": True},
+        {"prompt": "a\n", "completion": 'b "quoted" é😀', "label": False, "system": "s", "id": 3},
+        {"conversations": [{"from": "human", "value": "a"}, {"value": "b", "from": "gpt"}], "label": True, "tools": ""},
+        {"label": True, "instruction": "a", "input": "x", "output": "b", "history": []},
+        {"prompt": "a", "input": "not read", "response": "b", "label": True},
+        {"messages": [{"role": "user", "content": "a"}, {"from": "gpt", "value": "b"}], "prompt": "c", "label": False},
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "value": "b"}], "label": False},
+        {"prompt": "a", "completion": "b", "label": 1}, {"prompt": "a", "completion": "b"},
+    ],
     "messages": [
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": '"b":'}], "id": "x\"y"},
         {"messages": [{"role": "system", "content": "s"}, {"role": "human", "content": "a"},
@@ -33,6 +43,21 @@ PLAIN: dict[str, list[Any]] = {
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "name": "x"}]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]},
                       {"role": "assistant", "content": "b"}]},
+    ],
+    "preference": [
+        {"prompt": "a", "chosen": 'b "quoted" é😀', "rejected": "c / d", "id": 3},
+        {"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "a"}],
+         "chosen": {"from": "gpt", "value": "b"}, "rejected": {"value": "c", "from": "gpt"}},
+        {"instruction": "a", "input": "x", "chosen": "b", "rejected": "c", "system": "s"},
+        {"prompt": "not read", "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+         "rejected": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]},
+        {"messages": [{"role": "user", "content": "a"}], "chosen": [{"role": "assistant", "content": "b"}],
+         "rejected": "c", "tools": []},
+        {"chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "system": "s",
+         "rejected": [{"role": "user", "content": "z"}, {"role": "assistant", "content": "c"}]},
+        {"prompt": "a", "answers": ["b", "c", "d"]}, {"prompt": "a", "chosen": "b", "rejected": "b"},
+        {"prompt": "a", "chosen": "b", "rejected": {"role": "user", "content": "c"}},
+        {"prompt": "a", "input": "not read", "chosen": ["b"], "rejected": "c"},
     ],
     "prompt_completion": [
         {"prompt": "a", "completion": 'b "quoted" é😀', "id": 3},
@@ -53,7 +78,8 @@ BITS = [
     b"\xff", b"\xc3\xa9", b"\xed\xa0\x80", b",", b":", b"{", b"}", b"[", b"]", b" ", b"NaN", b"1e999", b"9" * 400,
     b'"text": "x",', b'"role":"user",', b'"id":1,', b'"\\u0069d": 2,', b'"output" : "c",', b"null", b"true", b"-0",
     b"[" * 70, b"\\u001F", b"\\u005c", b"\xe3\x80\x80", b"\xf0\x9f\x98\x80", b"\xf0\x9f", b"0.5E+07", b"01", b"1.",
-    b'"system": "", ', b'"images": ["a.png"],', b"\\t\\b", b'"a": {"b": [{}]},', b"\x1f", b"\\x",
+    b'"label":true,', b'"chosen": "x",', b'"prompt":"p",', b'"answers": [],', b'"system": "", ',
+    b'"images": ["a.png"],', b"\\t\\b", b'"a": {"b": [{}]},', b"\x1f", b"\\x",
 ]  # fmt: skip
 
 LAYOUTS = ("compact", "spaced", "ascii", "pretty")

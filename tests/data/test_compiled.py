@@ -66,7 +66,9 @@ def test_nonsense_from_python_is_refused_and_not_followed() -> None:
         with pytest.raises(ValueError, match="outside"):
             compiled.hash_rows(b"ab", array("I", ends), 1)
     for wrong in (plan[:-1], (*plan[:-1], 7), ((("text", 1),), *plan[1:]), (((b"text", 99),), *plan[1:]),
-                  (((b"a", 0),) * 40, *plan[1:]), (*plan[:6], (b"",), *plan[7:])):  # fmt: skip
+                  (((b"a", 0),) * 40, *plan[1:]), (*plan[:7], (b"",), *plan[8:]),
+                  (plan[0], ((b"role",),), *plan[2:]), (plan[0], (b"role",), *plan[2:]),
+                  (plan[0], ((b"a", b"b"),) * 3, *plan[2:])):  # fmt: skip
         with pytest.raises((TypeError, ValueError, IndexError, SystemError)):
             compiled.read_rows(wrong, b"{}", array("I", (0, 2)), 1)
     with pytest.raises(ValueError, match="a part"):

@@ -9,7 +9,8 @@ from tunery.core.errors import Problem
 from tunery.data.check import check_file
 from tunery.data.names import FileNames
 from tunery.data.rows import Preference, Row, decode_row
-from tunery.schemas.check import CheckReport, FileOptions
+from tunery.schemas.check import CheckReport
+from tunery.schemas.file_options import FileOptions
 
 
 def read(

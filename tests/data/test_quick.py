@@ -4,6 +4,7 @@ import json
 import random
 import sys
 from array import array
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def test_plain_rows_go_the_short_way(name: str) -> None:
     for record in PLAIN[name][:2]:
         for raw in (orjson.dumps(record), json.dumps(record).encode(), json.dumps(record, indent=3).encode()):
             assert short(name, [raw]) == [careful(name, raw)] != [None]
+
+
+def test_answers_go_the_short_way_however_they_are_written() -> None:
+    for name, count in (("kto", 4), ("preference", 5)):
+        for record in PLAIN[name][:count]:
+            raw = orjson.dumps(record)
+            assert short(name, [raw]) == [careful(name, raw)] != [None], raw
+        assert None in short(name, [orjson.dumps(record) for record in PLAIN[name][count:]])
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -205,7 +214,7 @@ def with_and_without(
                 patch.setattr(native, "COMPILED", None)
             rows, refused = taken[number], bad[number]
             report = check_file(path, on_rows=lambda lines, _, r=rows: r.extend(lines), on_bad=refused.append)
-        reports.append(report.model_copy(update={"seconds": 0}))
+        reports.append(replace(report, seconds=0))
     assert taken[0] == taken[1]
     assert bad[0] == bad[1]
     return reports[0], reports[1], taken[0]
@@ -234,7 +243,7 @@ def test_files_end_alike_either_way(
     path = tmp_path / "rows.json"
     path.write_bytes(content)
     with monkeypatch.context() as patch:
-        patch.setattr("tunery.data.unpack.CHUNK", draw.choice([1 << 20, 40_000]))
+        patch.setattr("tunery.data.chunks.CHUNK", draw.choice([1 << 20, 40_000]))
         quick, slow, taken = with_and_without(path, monkeypatch)
     assert quick == slow
     assert quick.rows_read == len(rows)

@@ -100,6 +100,9 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_state(
     )
     result = engines.run(folder)
     assert (result["status"], result["error"]["code"]) == ("failed", "loss_not_finite")
+    named = [int(row) for row in result["error"]["params"]["rows"].split(", ")]
+    assert named
+    assert all(1 <= row <= 64 for row in named)
     assert checkpoints(folder)
     assert "Traceback" not in str(result)
 

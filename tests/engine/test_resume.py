@@ -9,6 +9,7 @@ import pytest
 from tests.engine.conftest import Engines, damage, events, kill_hard, losses
 from tests.toys import attempt, toy_conversations
 from tunery.core.attempt import AttemptFolder
+from tunery.data.rows import Conversation, Message
 from tunery.schemas.engine import Part
 
 SHORT = {
@@ -150,3 +151,22 @@ def test_only_the_newest_checkpoints_stay(engines: Engines, base: Path, tmp_path
     saved = [event["name"] for event in events(folder, "checkpoint")]
     assert len(saved) > 2
     assert [path.name for path in checkpoints(folder)] == saved[-2:]
+
+
+def test_the_checkpoint_of_the_lowest_validation_loss_stays(
+    engines: Engines, base: Path, tmp_path: Path
+) -> None:
+    # What is learnt makes these answers ever less likely, once the model has left its random start.
+    strange = [
+        Conversation((Message.of("user", f"What is the red {thing}?"), Message.of("assistant", "zq " * 6)))
+        for thing in ("house", "river", "stone", "cloud")
+    ]
+    settings = {**SHORT, "epochs": 6, "learning_rate": 3e-2, "checkpoint_limit": 1, "eval_steps": 2}
+    folder = attempt(tmp_path / "run", base, validation=strange, eval_samples=0, **settings)
+    assert engines.run(folder)["status"] == "succeeded"
+    saved = [event["step"] for event in events(folder, "checkpoint")]
+    measured = {e["step"]: e["values"].get("validation_loss") for e in events(folder, "metric")}
+    best = min(saved, key=lambda step: measured[step])
+    assert best != saved[-1]
+    assert checkpoints(folder) == [folder.checkpoint(best), folder.checkpoint(saved[-1])]
+    assert any(f"lowest at step {best}" in event["message"] for event in events(folder, "log"))

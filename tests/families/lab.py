@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from tests.replica.asking import Asked, ask_all, running_decoder
 from tests.toys import attempt, toy_conversations
@@ -68,13 +68,16 @@ class Trained:
 
 def plain(folder: Path, **changes: Any) -> Any:
     """A model as anyone loads it, perhaps with something changed in its configuration."""
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **changes).eval()
+    apart = AutoConfig.from_pretrained(folder).is_encoder_decoder
+    kind = AutoModelForSeq2SeqLM if apart else AutoModelForCausalLM
+    return kind.from_pretrained(folder, dtype=torch.float32, **changes).eval()
 
 
 def logits(model: Any) -> torch.Tensor:
-    """Of the longest prompt."""
+    """Of the longest prompt; of the next one after it, where an encoder reads the prompt."""
+    written = {"decoder_input_ids": torch.tensor(PROMPTS[1:2])} if model.config.is_encoder_decoder else {}
     with torch.no_grad():
-        return model(input_ids=torch.tensor(PROMPTS[-1:]), use_cache=False).logits
+        return model(input_ids=torch.tensor(PROMPTS[-1:]), use_cache=False, **written).logits
 
 
 def loss_of(model: Any, base: Path) -> float:
@@ -104,7 +107,7 @@ def answers(model: Any, count: int) -> list[list[int]]:
                 eos_token_id=None,
                 pad_token_id=1,
             )
-        found.append(out[0, len(prompt) :].tolist())
+        found.append(out[0, 1 if model.config.is_encoder_decoder else len(prompt) :].tolist())
     return found
 
 

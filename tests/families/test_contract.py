@@ -7,19 +7,26 @@ import torch
 import transformers
 from peft import PeftModel
 from transformers import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from tests.families.lab import PROMPTS, Trained, answers, differing, logits, plain, served
 from tests.replica.asking import Asked, ask_all, running_decoder
-from tests.toys import ARCHITECTURES, toy_model
+from tests.toys import ARCHITECTURES, TEXT_TO_TEXT, toy_model
 from tunery.models import catalog
 from tunery.models.families.point import FAMILIES
 from tunery.models.folder import inspect_folder, load_family
 
-# PEFT 0.21 asks transformers 5.23 under an old name.
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+pytestmark = [
+    # PEFT 0.21 asks transformers 5.23 under an old name; transformers holds that all of T5's matrices are tied.
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Input and output embeddings are no longer tied:UserWarning"),
+]
 
 ANSWER = 12
+EVERY = {**ARCHITECTURES, **TEXT_TO_TEXT}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +34,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", sorted(EVERY))
 def test_every_weight_trains(architecture: str, tmp_path: Path) -> None:
     base = toy_model(tmp_path / "base", architecture)
     whole = Trained(tmp_path / "whole", base, finetuning_type="full", learning_rate=3e-3)
@@ -52,7 +59,7 @@ def test_every_weight_trains(architecture: str, tmp_path: Path) -> None:
     assert resumed.equals(whole)
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", sorted(EVERY))
 def test_an_adapter_trains(architecture: str, tmp_path: Path) -> None:
     settings = {"learning_rate": 1e-2, "lora_dropout": 0.1, "lora_rank": 4, "lora_alpha": 8}
     base = toy_model(tmp_path / "base", architecture)
@@ -68,7 +75,7 @@ def test_an_adapter_trains(architecture: str, tmp_path: Path) -> None:
 
     tuned.merge_and_unload().save_pretrained(tmp_path / "merged")
     merged = plain(tmp_path / "merged")
-    assert torch.allclose(logits(merged), expected, atol=1e-4)
+    assert torch.allclose(logits(merged), expected, atol=max(1e-4, 3e-5 * float(expected.abs().max())))
     assert answers(merged, ANSWER) == said
 
     resumed = Trained(tmp_path / "resumed", base, [whole.checkpoint], number=2, **settings)
@@ -135,7 +142,7 @@ def test_the_usual_adapter_of_experts_is_of_the_attention_and_a_full_one_is_of_t
 
 
 def _model_types() -> set[str]:
-    return {getattr(transformers, config).model_type for config, _ in ARCHITECTURES.values()}
+    return {getattr(transformers, config).model_type for config, _ in EVERY.values()}
 
 
 def test_whoever_claims_to_be_laid_out_packed_is_proved_here() -> None:
@@ -144,11 +151,13 @@ def test_whoever_claims_to_be_laid_out_packed_is_proved_here() -> None:
 
 
 def test_every_text_architecture_of_the_catalog_is_here() -> None:
-    proved = {MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind] for kind in _model_types()}
+    named = {**MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES, **MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}
+    proved = {named[kind] for kind in _model_types()}
     offered = {
         entry.architecture
         for entry in catalog.entries()
-        if entry.task == "text-generation" and not catalog.native_successor(entry.name)
+        if entry.task in ("text-generation", "text2text-generation")
+        and not catalog.native_successor(entry.name)
     }
     assert offered <= proved
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.replica.asking import Asked, ask_all, running_decoder
 from tests.replica.models import Models, make_adapter
-from tests.toys import ARCHITECTURES, toy_model
+from tests.toys import ARCHITECTURES, TEXT_TO_TEXT, toy_model
 from tunery.core.errors import Problem
 from tunery.engine.generate import greedy
 from tunery.engine.weights import load_adapter, load_model
@@ -23,7 +23,7 @@ _PROMPTS = [[5 + (7 * row + 3 * place) % 300 for place in range(9 + 13 * row)] f
 _LIMITS = [14, 20, 8, 17]
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", sorted({**ARCHITECTURES, **TEXT_TO_TEXT}))
 def test_rows_of_a_batch_are_what_they_are_alone(architecture: str, tmp_path: Path) -> None:
     base = toy_model(tmp_path / architecture, architecture)
     with running_decoder(base, max_batch=3) as (decoder, served):

@@ -24,12 +24,16 @@ def asked(tmp_path: Path) -> Any:
     base = inspect_folder(bare_model(tmp_path))
 
     def ask(
-        train: DataFacts = ROWS, validation: DataFacts | None = None, family: str = "llama", **fields: Any
+        train: DataFacts = ROWS,
+        validation: DataFacts | None = None,
+        family: str = "llama",
+        config: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> ResolvedSpec:
         spec = RunSpec.model_validate({"base_model": "bare", "data": "rows", **fields})
         return resolve(
             spec,
-            base=replace(base, family=family),
+            base=replace(base, family=family, config={**base.config, **(config or {})}),
             base_hash="2" * 64,
             train=[train],
             validation=validation,
@@ -58,6 +62,20 @@ def test_a_run_says_that_the_rows_of_some_families_are_read_one_at_a_time(asked:
         note for note in asked(family="gptj", settings={"packing": True}).notes if "one at a time" in note
     ]
     assert "packing" in note
+
+
+def test_a_model_with_an_encoder_learns_answers_and_no_plain_text_nor_scores(asked: Any) -> None:
+    (note,) = [note for note in asked(family="t5").notes if "encoder" in note]
+    assert "one row at a time" in note
+    pairs = DataFacts("pairs@1", "preference", "preference", 120, "5" * 64)
+    assert asked(family="t5", train=pairs, method="dpo").notes
+    for method, rows in (("pretrain", TEXTS), ("reward", pairs)):
+        with pytest.raises(Problem) as caught:
+            asked(family="t5", train=rows, method=method)
+        assert caught.value.code == "method_not_for_model"
+        assert "(dpo, kto, orpo, sft)" in caught.value.cure
+    other = {"is_encoder_decoder": True, "model_type": "bart"}
+    assert code_of(asked, config=other)[0] == "encoder_decoder_unknown"
 
 
 def test_experts_are_adapted_only_where_there_are_some(asked: Any) -> None:

@@ -93,6 +93,7 @@ def _with_version(package: str) -> str:
         return package
 
 
+_TRAINING = ("_rowwise.so", "_tiles.so")
 _COMPILER = "Install a C compiler and Python's headers (gcc, python3-dev), then install Tunery again."
 
 
@@ -106,9 +107,9 @@ def _compiled_training() -> Finding:
     # Looked for, not loaded: that happens beside torch, which this command does without.
     spec = find_spec("tunery.engine")
     folders = (spec and spec.submodule_search_locations) or []
-    if any(Path(folder, "_rowwise.so").is_file() for folder in folders):
-        return Finding("Norms and losses in training", "good", "compiled")
-    return Finding("Norms and losses in training", "notice", "not compiled; training is slower", _COMPILER)
+    if all(any(Path(folder, name).is_file() for folder in folders) for name in _TRAINING):
+        return Finding("Training", "good", "compiled")
+    return Finding("Training", "notice", "norms, losses and attention aren't compiled: slower", _COMPILER)
 
 
 def _allocator() -> Finding:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery.cli.output import answer, say, table, wants_json
-from tunery.schemas.check import CheckReport, FileOptions
+from tunery.schemas.check import CheckReport
 from tunery.schemas.dataset import DatasetVersion
+from tunery.schemas.file_options import FileOptions
 
 Bytes = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""

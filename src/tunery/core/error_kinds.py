@@ -295,6 +295,16 @@ KINDS: dict[str, Kind] = {
         "Models of type {model_type} can't be given the scoring head that a reward model needs.",
         "Choose a base model of another type: Llama, Qwen, Mistral, Gemma, GLM, Phi and others work.",
     ),
+    "method_not_for_model": Kind(
+        422,
+        "{family} models can't be trained with {method}: {reason}.",
+        "Choose another method ({fitting}), or a base model of another family.",
+    ),
+    "encoder_decoder_unknown": Kind(
+        422,
+        "“{name}” is a {model_type} model, which has an encoder and a decoder; of these only T5 and mT5 train.",
+        "Choose Flan-T5, or a model that has no encoder: Llama, Qwen, Mistral, Gemma, GLM, Phi and others.",
+    ),
     "model_weights_absent": Kind(
         422,
         "The weights of “{name}” are not on this machine.",

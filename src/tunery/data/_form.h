@@ -9,10 +9,12 @@
 #define MOST_ROLES 24
 #define ROLES 4
 #define MOST_TURNS 256
+#define SIDES 2      /* the better answer and the worse one */
+#define MOST_PAIRS 2 /* of keys that a turn may have */
 
 /* -- the plan */
 
-enum slot { TEXT, TURNS, SYSTEM, ASK, MORE, ANSWER, EMPTY, SLOTS, UNKNOWN };
+enum slot { TEXT, TURNS, SYSTEM, ASK, PROMPT, MORE, ANSWER, CHOSEN, REJECTED, LABEL, EMPTY, NEVER, SLOTS, UNKNOWN };
 
 typedef struct {
     Bytes key;
@@ -25,11 +27,13 @@ typedef struct {
 } Spelling;
 
 typedef struct {
-    size_t n_fields, n_spellings;
+    size_t n_fields, n_spellings, n_pairs;
     Field fields[MOST_FIELDS];
-    Bytes role_key, content_key;
+    Bytes role_keys[MOST_PAIRS], content_keys[MOST_PAIRS];
     Spelling spellings[MOST_ROLES];
     Bytes head, tail;       /* of a row */
+    Bytes wanted;           /* the tail where the label is true; none where rows have no label */
+    Bytes middle;           /* between a question and its answers; none where rows have no such answers */
     Bytes opening[ROLES];   /* of a turn */
     Bytes closing, between; /* turns */
     unsigned first, follows[ROLES]; /* roles a conversation may begin with, and that may follow one: bits */
@@ -44,10 +48,17 @@ typedef struct {
 } Turn;
 
 typedef struct {
+    size_t count;
+    Turn turns[MOST_TURNS];
+} Talk;
+
+typedef struct {
     Text texts[SLOTS];
     bool has[SLOTS];
-    size_t n_turns;
-    Turn turns[MOST_TURNS];
+    bool alone; /* what is asked stands in one field, whatever is in the next */
+    bool label;
+    Talk talk;
+    Talk sides[SIDES]; /* an answer each, or the whole talk up to it */
 } Row;
 
 /* The number of a role; -1 where it is spelled in a way the plan doesn't know. */
@@ -62,14 +73,18 @@ static int read_role(const Plan *plan, Reader *r)
 static bool read_turn(const Plan *plan, Reader *r, Turn *turn)
 {
     bool has_role = false, has_content = false;
+    size_t pair = 0;
     turn->more = NULL;
     if (!expect(r, '{'))
         return false;
+    skip_space(r);
+    while (pair + 1 < plan->n_pairs && !begins(r, plan->role_keys[pair]) && !begins(r, plan->content_keys[pair]))
+        pair++;
     do {
         skip_space(r);
-        bool is_role = quoted(r, plan->role_key);
+        bool is_role = quoted(r, plan->role_keys[pair]);
         bool *has = is_role ? &has_role : &has_content;
-        if (*has || (!is_role && !quoted(r, plan->content_key)) || !expect(r, ':'))
+        if (*has || (!is_role && !quoted(r, plan->content_keys[pair])) || !expect(r, ':'))
             return false;
         *has = true;
         skip_space(r);
@@ -79,15 +94,28 @@ static bool read_turn(const Plan *plan, Reader *r, Turn *turn)
     return has_role && has_content && next_is(r, '}');
 }
 
-static bool read_turns(const Plan *plan, Reader *r, Row *row)
+static bool read_turns(const Plan *plan, Reader *r, Talk *talk)
 {
     if (!next_is(r, '['))
         return false;
     do {
-        if (row->n_turns == MOST_TURNS || !read_turn(plan, r, &row->turns[row->n_turns++]))
+        if (talk->count == MOST_TURNS || !read_turn(plan, r, &talk->turns[talk->count++]))
             return false;
     } while (expect(r, ','));
     return next_is(r, ']');
+}
+
+/* Text, a turn, or a list of turns. */
+static bool read_answer(const Plan *plan, Reader *r, Talk *side)
+{
+    if (r->at < r->end && *r->at == '[')
+        return read_turns(plan, r, side);
+    Turn *turn = &side->turns[side->count++];
+    if (r->at < r->end && *r->at == '{')
+        return read_turn(plan, r, turn);
+    turn->role = plan->assistant;
+    turn->more = NULL;
+    return next_is(r, '"') && read_text(r, &turn->text);
 }
 
 static bool read_field(const Plan *plan, Reader *r, enum slot slot, Row *row)
@@ -96,11 +124,19 @@ static bool read_field(const Plan *plan, Reader *r, enum slot slot, Row *row)
         return skip_value(r, 0);
     if (slot == EMPTY)
         return word(r, "null") || word(r, "\"\"") || (next_is(r, '[') && expect(r, ']'));
-    if (row->has[slot])
+    if (slot == PROMPT) {
+        row->alone = true;
+        slot = ASK;
+    }
+    if (row->has[slot] || slot == NEVER)
         return false;
     row->has[slot] = true;
     if (slot == TURNS)
-        return read_turns(plan, r, row);
+        return read_turns(plan, r, &row->talk);
+    if (slot == CHOSEN || slot == REJECTED)
+        return read_answer(plan, r, &row->sides[slot - CHOSEN]);
+    if (slot == LABEL)
+        return (row->label = word(r, "true")) || word(r, "false");
     if ((slot == SYSTEM || slot == MORE) && word(r, "null")) {
         row->texts[slot] = (Text){.canonical = true};
         return true;
@@ -113,7 +149,10 @@ static bool read_object(const Plan *plan, Reader *r, Row *row)
     Bytes keys[MOST_KEYS];
     size_t count = 0;
     memset(row->has, 0, sizeof row->has);
-    row->n_turns = 0;
+    row->alone = false;
+    row->talk.count = 0;
+    for (int side = 0; side < SIDES; side++)
+        row->sides[side].count = 0;
     if (!expect(r, '{'))
         return false;
     do {
@@ -160,37 +199,73 @@ static enum blankness blankness(const Text *text)
     return UNSURE;
 }
 
-/* One question and its answer, as turns. */
-static bool ask_and_answer(const Plan *plan, Row *row)
+/* What is asked, as a turn. */
+static bool ask(const Plan *plan, Row *row)
 {
-    if (!row->has[ASK] || !row->has[ANSWER])
+    if (!row->has[ASK] || (row->alone && row->has[MORE]))
         return false;
     enum blankness ask = blankness(&row->texts[ASK]), more = BLANK;
     if (row->has[MORE])
         more = blankness(&row->texts[MORE]);
     if (ask == UNSURE || more == UNSURE)
         return false;
-    Turn *asked = &row->turns[row->n_turns++], *answer = &row->turns[row->n_turns++];
+    Turn *asked = &row->talk.turns[row->talk.count++];
     *asked = (Turn){plan->user, row->texts[ask == BLANK ? MORE : ASK], NULL};
     if (ask == BLANK && more == BLANK)
         return false;
     if (ask != BLANK && more != BLANK)
         asked->more = &row->texts[MORE];
-    *answer = (Turn){plan->assistant, row->texts[ANSWER], NULL};
     return true;
 }
 
-/* Whether the turns make a conversation that can be learnt from. */
-static bool in_order(const Plan *plan, const Row *row, bool after_system)
+/* One question and its answer, as turns. */
+static bool ask_and_answer(const Plan *plan, Row *row)
+{
+    if (!row->has[ANSWER] || !ask(plan, row))
+        return false;
+    row->talk.turns[row->talk.count++] = (Turn){plan->assistant, row->texts[ANSWER], NULL};
+    return true;
+}
+
+/* Which roles may follow these turns: bits, none where the turns are out of order or one says nothing. */
+static unsigned in_order(const Plan *plan, const Turn *turns, size_t count, bool after_system)
 {
     unsigned follows = after_system ? plan->follows[plan->system] : plan->first;
-    for (size_t i = 0; i < row->n_turns; i++) {
-        const Turn *turn = &row->turns[i];
-        if (!(follows >> turn->role & 1) || blankness(&turn->text) != SAYS_SOMETHING)
-            return false;
-        follows = plan->follows[turn->role];
+    for (size_t i = 0; i < count; i++) {
+        if (!(follows >> turns[i].role & 1) || blankness(&turns[i].text) != SAYS_SOMETHING)
+            return 0;
+        follows = plan->follows[turns[i].role];
     }
-    return row->n_turns > 0 && row->turns[row->n_turns - 1].role == plan->assistant;
+    return follows;
+}
+
+/* Whether the turns make a conversation that can be learnt from. */
+static bool can_be_learnt(const Plan *plan, const Talk *talk, bool after_system)
+{
+    return talk->count > 0 && talk->turns[talk->count - 1].role == plan->assistant &&
+           in_order(plan, talk->turns, talk->count, after_system);
+}
+
+/* Finds what is asked where there are two answers to it: turns, a question, or what both sides begin with. Then
+   `sides` hold one turn each, at their ends. */
+static const Talk *asked_twice(const Plan *plan, Row *row, bool after_system)
+{
+    Talk *chosen = &row->sides[0], *rejected = &row->sides[1];
+    if (!row->has[CHOSEN] || !row->has[REJECTED] || chosen->count != rejected->count)
+        return NULL;
+    for (int side = 0; side < SIDES; side++) {
+        const Turn *last = &row->sides[side].turns[row->sides[side].count - 1];
+        if (last->role != plan->assistant || blankness(&last->text) != SAYS_SOMETHING)
+            return NULL;
+    }
+    if (chosen->count == 1)
+        return row->has[TURNS] || ask(plan, row) ? &row->talk : NULL;
+    for (size_t i = 0; i + 1 < chosen->count; i++)
+        if (chosen->turns[i].role != rejected->turns[i].role ||
+            !same(chosen->turns[i].text.raw, rejected->turns[i].text.raw))
+            return NULL;
+    /* Nothing but both sides is read then. */
+    return after_system ? NULL : chosen;
 }
 
 /* -- the canonical form */
@@ -274,6 +349,36 @@ static void put_turn(const Plan *plan, Out *out, int role, const Text *text, con
 
 enum outcome { DONE, LEFT, NO_ROOM };
 
+static enum outcome put_plain_text(const Plan *plan, const Text *text, Out *out, size_t *characters)
+{
+    if (blankness(text) != SAYS_SOMETHING)
+        return LEFT;
+    if (!has_room(out, plan->head.size + text->raw.size + plan->tail.size + 1))
+        return NO_ROOM;
+    put(out, plan->head);
+    put_text(out, text);
+    put(out, plan->tail);
+    *characters += text->characters;
+    return DONE;
+}
+
+/* The better answer and the worse one; false where both are the same. */
+static bool put_sides(const Plan *plan, const Row *row, Out *out, size_t *characters)
+{
+    Bytes written[SIDES];
+    put(out, plan->middle);
+    for (int side = 0; side < SIDES; side++) {
+        const Turn *answer = &row->sides[side].turns[row->sides[side].count - 1];
+        if (side)
+            put(out, plan->between);
+        written[side].at = out->at;
+        put_turn(plan, out, plan->assistant, &answer->text, NULL);
+        written[side].size = (size_t)(out->at - written[side].at);
+        *characters += answer->text.characters;
+    }
+    return !same(written[0], written[1]);
+}
+
 /* Reads one row and writes its canonical form without a line feed; for that there is always room as well. Where there
    is no room nothing was written. */
 static enum outcome take_row(const Plan *plan, Bytes raw, Row *row, Out *out, size_t *characters)
@@ -281,42 +386,51 @@ static enum outcome take_row(const Plan *plan, Bytes raw, Row *row, Out *out, si
     Reader r = {raw.at, raw.at + raw.size};
     if (!read_object(plan, &r, row))
         return LEFT;
-    if (row->has[TEXT]) {
-        const Text *text = &row->texts[TEXT];
-        if (blankness(text) != SAYS_SOMETHING)
-            return LEFT;
-        if (!has_room(out, plan->head.size + text->raw.size + plan->tail.size + 1))
-            return NO_ROOM;
-        put(out, plan->head);
-        put_text(out, text);
-        put(out, plan->tail);
-        *characters += text->characters;
-        return DONE;
-    }
+    if (row->has[TEXT])
+        return put_plain_text(plan, &row->texts[TEXT], out, characters);
+    bool two_sides = plan->middle.size > 0;
     enum blankness system = row->has[SYSTEM] ? blankness(&row->texts[SYSTEM]) : BLANK;
-    if (system == UNSURE || (!row->has[TURNS] && !ask_and_answer(plan, row)))
+    if (system == UNSURE || (plan->wanted.size && !row->has[LABEL]))
         return LEFT;
-    if (!in_order(plan, row, system != BLANK))
-        return LEFT;
+    const Talk *talk = &row->talk;
+    size_t count, added = 0;
+    if (two_sides) {
+        if (!(talk = asked_twice(plan, row, system != BLANK)))
+            return LEFT;
+        count = talk == &row->talk ? talk->count : talk->count - 1;
+        if (!(in_order(plan, talk->turns, count, system != BLANK) >> plan->assistant & 1))
+            return LEFT;
+    } else {
+        if ((!row->has[TURNS] && !ask_and_answer(plan, row)) || !can_be_learnt(plan, talk, system != BLANK))
+            return LEFT;
+        count = talk->count;
+    }
     size_t longest = plan->closing.size + plan->between.size + 2;
     for (int i = 0; i < ROLES; i++)
         longest += plan->opening[i].size;
-    if (!has_room(out, plan->head.size + plan->tail.size + raw.size + (row->n_turns + 1) * longest + 1))
+    size_t around = plan->head.size + plan->middle.size + plan->tail.size + plan->wanted.size;
+    if (!has_room(out, around + raw.size + (count + 1 + SIDES) * longest + 1))
         return NO_ROOM;
+    uint8_t *before = out->at;
     put(out, plan->head);
     if (system != BLANK) {
         put_turn(plan, out, plan->system, &row->texts[SYSTEM], NULL);
         put(out, plan->between);
-        *characters += row->texts[SYSTEM].characters;
+        added += row->texts[SYSTEM].characters;
     }
-    for (size_t i = 0; i < row->n_turns; i++) {
-        const Turn *turn = &row->turns[i];
+    for (size_t i = 0; i < count; i++) {
+        const Turn *turn = &talk->turns[i];
         if (i)
             put(out, plan->between);
         put_turn(plan, out, turn->role, &turn->text, turn->more);
-        *characters += turn->text.characters + (turn->more ? turn->more->characters + 1 : 0);
+        added += turn->text.characters + (turn->more ? turn->more->characters + 1 : 0);
     }
-    put(out, plan->tail);
+    if (two_sides && !put_sides(plan, row, out, &added)) {
+        out->at = before;
+        return LEFT;
+    }
+    put(out, row->has[LABEL] && row->label ? plan->wanted : plan->tail);
+    *characters += added;
     return DONE;
 }
 

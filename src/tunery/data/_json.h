@@ -181,12 +181,18 @@ static bool read_text(Reader *r, Text *text)
     return true;
 }
 
-/* Reads a string that stands there as just these bytes, if it does. None of them needs an escape. */
-static inline bool quoted(Reader *r, Bytes bytes)
+/* Whether a string stands there as just these bytes. None of them needs an escape. */
+static inline bool begins(const Reader *r, Bytes bytes)
 {
     size_t left = (size_t)(r->end - r->at);
-    if (left < bytes.size + 2 || *r->at != '"' || r->at[bytes.size + 1] != '"' ||
-        memcmp(r->at + 1, bytes.at, bytes.size) != 0)
+    return left >= bytes.size + 2 && *r->at == '"' && r->at[bytes.size + 1] == '"' &&
+           memcmp(r->at + 1, bytes.at, bytes.size) == 0;
+}
+
+/* Reads such a string, if it stands there. */
+static inline bool quoted(Reader *r, Bytes bytes)
+{
+    if (!begins(r, bytes))
         return false;
     r->at += bytes.size + 2;
     return true;

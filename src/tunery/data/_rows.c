@@ -7,11 +7,15 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+#include <errno.h>
+#include <unistd.h>
 
 #include "_form.h"
 #include "_hash.h"
 
-#define VERSION 2 /* of what Python calls; native.py expects it */
+PyAPI_FUNC(int) _PyBytes_Resize(PyObject **, Py_ssize_t); /* part of the stable ABI, though not every header says so */
+
+#define VERSION 4 /* of what Python calls; native.py expects it */
 #define DEEPEST_ELEMENT 64
 
 /* -- the plan */
@@ -50,17 +54,36 @@ static Py_ssize_t take_pairs(PyObject *pairs, Bytes *keys, int *numbers, Py_ssiz
     return count;
 }
 
+/* The keys of role and content, as turns may spell them. */
+static bool take_keys(PyObject *pairs, Plan *plan)
+{
+    Py_ssize_t count = PyTuple_Size(pairs);
+    if (count < 0 || count > MOST_PAIRS) {
+        PyErr_SetString(PyExc_ValueError, "a plan is too long");
+        return false;
+    }
+    plan->n_pairs = (size_t)count;
+    plan->role_keys[0] = plan->content_keys[0] = (Bytes){NULL, 0};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyTuple_GetItem(pairs, i);
+        if (!pair || !take_bytes(PyTuple_GetItem(pair, 0), &plan->role_keys[i]) ||
+            !take_bytes(PyTuple_GetItem(pair, 1), &plan->content_keys[i]))
+            return false;
+    }
+    return true;
+}
+
 /* The plan points into the tuple, which must outlive it. */
 static bool take_plan(PyObject *tuple, Plan *plan)
 {
-    PyObject *fields, *spellings, *openings;
+    PyObject *fields, *pairs, *spellings, *openings;
     Bytes keys[MOST_FIELDS];
     int numbers[MOST_FIELDS];
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(tuple, "O!y#y#O!y#y#O!y#y#I(IIII)iii", &PyTuple_Type, &fields, &plan->role_key.at,
-                          &plan->role_key.size, &plan->content_key.at, &plan->content_key.size, &PyTuple_Type,
-                          &spellings, &plan->head.at, &plan->head.size, &plan->tail.at, &plan->tail.size,
-                          &PyTuple_Type, &openings, &plan->closing.at, &plan->closing.size, &plan->between.at,
+    if (!PyArg_ParseTuple(tuple, "O!O!O!y#y#y#y#O!y#y#I(IIII)iii", &PyTuple_Type, &fields, &PyTuple_Type, &pairs,
+                          &PyTuple_Type, &spellings, &plan->head.at, &plan->head.size, &plan->tail.at,
+                          &plan->tail.size, &plan->wanted.at, &plan->wanted.size, &plan->middle.at,
+                          &plan->middle.size, &PyTuple_Type, &openings, &plan->closing.at, &plan->closing.size, &plan->between.at,
                           &plan->between.size, &plan->first, &plan->follows[0], &plan->follows[1],
                           &plan->follows[2], &plan->follows[3], &plan->system, &plan->user, &plan->assistant))
         return false;
@@ -69,6 +92,8 @@ static bool take_plan(PyObject *tuple, Plan *plan)
     plan->n_fields = (size_t)count;
     for (Py_ssize_t i = 0; i < count; i++)
         plan->fields[i] = (Field){keys[i], (enum slot)numbers[i]};
+    if (!take_keys(pairs, plan))
+        return false;
     if ((count = take_pairs(spellings, keys, numbers, MOST_ROLES, ROLES)) < 0)
         return false;
     plan->n_spellings = (size_t)count;
@@ -98,6 +123,38 @@ static PyObject *room_for(size_t count, size_t size)
 }
 
 /* -- what Python calls */
+
+static PyObject *read_behind(PyObject *module, PyObject *args)
+{
+    Py_buffer left;
+    int file;
+    long long offset;
+    Py_ssize_t size, found = -1;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*iLn", &left, &file, &offset, &size))
+        return NULL;
+    PyObject *given = size < 0 ? PyErr_Format(PyExc_ValueError, "less than nothing can't be read")
+                               : room_for((size_t)(left.len + size), 1);
+    if (given) {
+        uint8_t *at = bytes_at(given);
+        if (left.len)
+            memcpy(at, left.buf, (size_t)left.len);
+        do {
+            Py_BEGIN_ALLOW_THREADS
+            found = pread(file, at + left.len, (size_t)size, (off_t)offset);
+            Py_END_ALLOW_THREADS
+        } while (found < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
+        if (found >= 0)
+            _PyBytes_Resize(&given, left.len + found);
+        else {
+            if (!PyErr_Occurred())
+                PyErr_SetFromErrno(PyExc_OSError);
+            Py_CLEAR(given);
+        }
+    }
+    PyBuffer_Release(&left);
+    return given;
+}
 
 static PyObject *hash_rows(PyObject *module, PyObject *args)
 {
@@ -446,6 +503,7 @@ static PyObject *read_rows(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"read_rows", read_rows, METH_VARARGS, NULL},
+    {"read_behind", read_behind, METH_VARARGS, NULL},
     {"split_lines", split_lines, METH_VARARGS, NULL},
     {"split_elements", split_elements, METH_VARARGS, NULL},
     {"hash_rows", hash_rows, METH_VARARGS, NULL},

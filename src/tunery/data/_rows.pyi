@@ -11,6 +11,9 @@ from typing_extensions import Buffer
 VERSION: int
 """Of these functions."""
 
+def read_behind(left: Buffer, file: int, offset: int, size: int) -> bytes:
+    """`left`, and behind it at most `size` bytes that stand in a file at `offset`: none only at its end."""
+
 def split_lines(data: Buffer) -> tuple[bytes, int, int]:
     """Places of the lines that aren't blank, without their line feeds; where the last, unfinished one starts; and how
     many lines stand before it."""

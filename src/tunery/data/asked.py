@@ -3,11 +3,19 @@
 from typing import Any, NamedTuple
 
 from tunery.data.fields import blank, text_of
+from tunery.data.quick import Slot
 from tunery.data.rows import Role, RowError
 from tunery.data.spelling import system_of, turn_of, turns_of, with_system
 from tunery.data.turns import Turn
 
 LISTS = ("conversations", "messages")
+
+
+QUICK_ASKED: dict[str, Slot] = {
+    "conversations": "turns", "messages": "turns", "prompt": "prompt", "instruction": "ask", "input": "more",
+    "history": "empty",
+}  # fmt: skip
+"""The short way to what is asked."""
 
 
 class Asked(NamedTuple):

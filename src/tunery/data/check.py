@@ -6,6 +6,7 @@ What is done with good and bad rows is the caller's; this module keeps none.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +93,7 @@ def check_file(
             report = check.finish()
     if rows == 0:
         raise Problem("no_rows", where=Where(file=name), path=name)
-    return report.model_copy(update={"bytes": seen, "seconds": round(time.perf_counter() - started, 6)})
+    return replace(report, bytes=seen, seconds=round(time.perf_counter() - started, 6))
 
 
 def _blocks_of(
@@ -325,7 +326,7 @@ class _Check:
             self.problems.append(problem)
         if self._on_bad:
             text = record.raw.decode("utf-8", errors="backslashreplace")
-            line = {**problem.model_dump(), "text": text, **_as_json(record)}
+            line = {**asdict(problem), "text": text, **_as_json(record)}
             self._on_bad(orjson.dumps(line, default=str) + b"\n")
 
 

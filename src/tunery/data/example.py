@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ def branched(
     """Uncut examples that differ in their last answer as one: what they share once, then what each has of its own.
 
     Only the last answers are supervised, and with `learn_prompt` what they share. Each is cut at `limit` tokens;
-    None where one of the answers lies beyond it.
+    None where one of the answers lies beyond it. Prompts for an encoder are never learnt.
     """
+    if wholes[0].branches:
+        read = len(wholes[0].tokens) - sum(wholes[0].branches)
+        return paired(wholes[0].tokens[:read], [whole.tokens[read:] for whole in wholes], limit, label=label)
     answers = [last_answer(whole) for whole in wholes]
     shared = min(_alike([whole.tokens for whole in wholes]), *(start for start, _ in answers))
     if shared == 0 or any(start >= limit for start, _ in answers):
@@ -52,6 +56,20 @@ def branched(
         branches.append(len(own))
     cut = any(len(whole.tokens) > limit for whole in wholes)
     return Example(tokens, supervised, cut, tuple(branches), label)
+
+
+def paired(
+    prompt: Sequence[int], answers: Sequence[Sequence[int]], limit: int, *, label: bool | None = None
+) -> Example:
+    """A prompt for an encoder, and answers for a decoder as branches; an answer's first token only begins it.
+
+    Prompt and answers have `limit` tokens each. A longer prompt keeps its last token, which ends it.
+    """
+    cut = any(len(part) > limit for part in (prompt, *answers))
+    read = [*prompt[: limit - 1], prompt[-1]] if len(prompt) > limit else list(prompt)
+    told = [answer[:limit] for answer in answers]
+    supervised = [False] * len(read) + [at > 0 for answer in told for at in range(len(answer))]
+    return Example([*read, *chain(*told)], supervised, cut, tuple(map(len, told)), label)
 
 
 def _alike(sequences: Sequence[Sequence[int]]) -> int:

@@ -13,8 +13,8 @@ import orjson
 
 from tunery.core.errors import Problem, Where
 from tunery.data.archive import REGISTRY
-from tunery.schemas.check import FileOptions, TurnName
 from tunery.schemas.dataset import Skipped
+from tunery.schemas.file_options import FileOptions, TurnName
 
 FILE = REGISTRY
 _HUBS = {"hf_hub_url": "Hugging Face", "ms_hub_url": "ModelScope", "om_hub_url": "Modelers"}

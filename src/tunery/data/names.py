@@ -4,15 +4,17 @@ It changes no text. It doesn't know which names a format has.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunery.core.errors import Problem, Where
 from tunery.data.rows import RowError
-from tunery.schemas.check import FileOptions, TurnName
+
+if TYPE_CHECKING:
+    from tunery.schemas.file_options import FileOptions, TurnName
 
 _TALKS = ("conversations", "messages", "prompt", "chosen", "rejected")
 """Fields that hold a turn, or a list of them."""
-_ROLES: dict[TurnName, str] = {
+_ROLES: "dict[TurnName, str]" = {
     "user": "human", "assistant": "gpt", "system": "system", "tool": "observation", "call": "function_call",
 }  # fmt: skip
 SHOWN = 30
@@ -22,7 +24,7 @@ class FileNames:
     """Renames rows as a user said. Falsy when there is nothing to rename."""
 
     def __init__(
-        self, columns: Mapping[str, str], turns: Mapping[TurnName, str], *, only_named: bool = False
+        self, columns: Mapping[str, str], turns: "Mapping[TurnName, str]", *, only_named: bool = False
     ) -> None:
         self._columns = dict(columns)
         self._only_named = only_named
@@ -32,7 +34,7 @@ class FileNames:
         self._roles = {spelled: _ROLES[part] for part, spelled in turns.items() if part in _ROLES}
 
     @classmethod
-    def of(cls, options: FileOptions) -> "FileNames":
+    def of(cls, options: "FileOptions") -> "FileNames":
         return cls(options.columns, options.turns, only_named=options.only_named)
 
     def __bool__(self) -> bool:

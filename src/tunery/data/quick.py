@@ -10,12 +10,27 @@ from typing import Literal, NamedTuple, get_args
 
 from tunery.data import native
 from tunery.data.block import Block
-from tunery.data.rows import Conversation, Message, Role, Text, encode_row
+from tunery.data.rows import Conversation, Labelled, Message, Preference, Role, Text, encode_row
 from tunery.data.turns import FIRST, FOLLOWS
 
-Slot = Literal["text", "turns", "system", "ask", "more", "answer", "empty"]
-"""What a field of a plain row holds: the text; the turns; the system turn, or null; a question; what belongs to the
-question, below it, or null; its answer; nothing (null, [] or "")."""
+Slot = Literal[
+    "text",
+    "turns",
+    "system",
+    "ask",
+    "prompt",
+    "more",
+    "answer",
+    "chosen",
+    "rejected",
+    "label",
+    "empty",
+    "never",
+]
+"""What a field of a plain row holds: the text; the turns; the system turn, or null; a question; a question that nothing
+else belongs to; what belongs to the question, below it, or null; its answer; the better and the worse answer (text, a
+turn, a list of one, or two whole talks that differ in their last turn); true or false; nothing (null, [] or "");
+anything, and then the row isn't plain."""
 _SLOTS: tuple[Slot, ...] = get_args(Slot)
 _ROLES: tuple[Role, ...] = get_args(Role)
 _MARK = "§"
@@ -27,8 +42,8 @@ class Quick(NamedTuple):
 
     fields: Mapping[str, Slot]
     """Whatever the format reads must be named. Other fields may hold anything."""
-    spelling: tuple[str, str] = ("", "")
-    """The two keys of a turn: who speaks, and what."""
+    spellings: tuple[tuple[str, str], ...] = ()
+    """The two keys of a turn, who speaks and what, as it may spell them."""
     roles: Mapping[str, Role] = {}
     """How a turn may spell who speaks."""
 
@@ -69,10 +84,10 @@ def quick_reader(quick: Quick | None) -> QuickReader | None:
 
 def _plan(quick: Quick) -> tuple[object, ...]:
     """What the compiled code is told: which fields and turns to read, and how the canonical form spells them."""
-    spelled = _text_form() if "text" in quick.fields.values() else _turns_form()
+    spelled = _text_form() if "text" in quick.fields.values() else _turns_form(quick)
     return (
         tuple((name.encode(), _SLOTS.index(slot)) for name, slot in quick.fields.items()),
-        *(key.encode() for key in quick.spelling),
+        tuple(tuple(key.encode() for key in keys) for keys in quick.spellings),
         tuple((spelled.encode(), _ROLES.index(role)) for spelled, role in quick.roles.items()),
         *spelled,
         _bits(FIRST),
@@ -83,11 +98,12 @@ def _plan(quick: Quick) -> tuple[object, ...]:
 
 def _text_form() -> tuple[object, ...]:
     head, tail = encode_row(Text(_MARK)).split(_MARK.encode())
-    return head, tail, (b"",) * len(_ROLES), b"", b""
+    return head, tail, b"", b"", (b"",) * len(_ROLES), b"", b""
 
 
-def _turns_form() -> tuple[object, ...]:
-    """What stands around the turns of a row, before the content of each by its role, after it, and between turns."""
+def _turns_form(quick: Quick) -> tuple[object, ...]:
+    """What stands before and after the turns of a row, after them where its label is true, between them and two
+    answers; before the content of a turn by its role, after it, and between turns."""
 
     def spelled(*roles: Role) -> list[bytes]:
         row = Conversation(tuple(Message.of(role, _MARK) for role in roles))
@@ -95,10 +111,22 @@ def _turns_form() -> tuple[object, ...]:
 
     head, tail = encode_row(Conversation(())).split(b"[]")
     head, tail = head + b"[", b"]" + tail
+    around = _around(set(quick.fields.values())) or (head, tail, b"", b"")
     openings = tuple(spelled(role)[0].removeprefix(head) for role in _ROLES)
     closing = spelled("user")[1].removesuffix(tail)
     between = spelled("user", "user")[1].removeprefix(closing).removesuffix(openings[_ROLES.index("user")])
-    return head, tail, openings, closing, between
+    return *around, openings, closing, between
+
+
+def _around(slots: set[Slot]) -> tuple[bytes, ...] | None:
+    """What stands around the turns of a row that is more than a conversation."""
+    if "label" in slots:
+        head, tail = encode_row(Labelled((), False)).split(b"[]")
+        return head + b"[", b"]" + tail, b"]" + encode_row(Labelled((), True)).split(b"[]")[1], b""
+    if "chosen" in slots:
+        head, middle, tail = encode_row(Preference((), ())).split(b"[]")
+        return head + b"[", b"]" + tail, b"", b"]" + middle + b"["
+    return None
 
 
 def _bits(roles: Iterable[str]) -> int:

@@ -13,11 +13,11 @@ import orjson
 
 from tunery.core.errors import Problem
 from tunery.data.block import Block, Record, ValueBlock
+from tunery.data.chunks import CHUNK, Chunks
 from tunery.data.native import Places, split_lines
 from tunery.data.record import MAX_RECORD_BYTES, parse, parse_text, too_long
 from tunery.data.splitter import BEGINNING, ArraySplitter, find_list
 
-CHUNK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _LISTS_IN_ROWS = frozenset({"conversations", "messages", "history", "tools", "prompt", "chosen", "rejected"})
 """A JSON object that holds one of these is a row itself, not a wrapper around a list of rows."""
@@ -50,7 +50,8 @@ def read_blocks(
     `text`: it is one plain text; by its name otherwise. `salvage`: an array that is cut off ends with a bad row.
     Raises Problem `file_unreadable` or `json_broken`.
     """
-    head, stream, offset = _head(iter(chunks), name)
+    stream = chunks if isinstance(chunks, Chunks) else Chunks(chunks)
+    head, offset = _head(stream, name)
     start = len(head) - len(head.lstrip())
     if name.lower().endswith(".txt") if text is None else text:
         yield from _read_text(head, stream, offset, longest)
@@ -64,8 +65,8 @@ def read_blocks(
             yield from _read_list(head, stream, offset, found, name, longest, salvage)
 
 
-def _head(stream: Iterator[bytes], name: str) -> tuple[bytes, Iterator[bytes], int]:
-    """The first CHUNK bytes, the rest, and how many bytes of a byte-order mark were left out."""
+def _head(stream: Chunks, name: str) -> tuple[bytes, int]:
+    """The first CHUNK bytes, and how many bytes of a byte-order mark were left out."""
     gathered = bytearray()
     while len(gathered) < CHUNK and (chunk := next(stream, None)) is not None:
         gathered += chunk
@@ -76,10 +77,10 @@ def _head(stream: Iterator[bytes], name: str) -> tuple[bytes, Iterator[bytes], i
     if len(head) > 1 and b"\0" in head[:2]:
         raise Problem("file_unreadable", path=name, detail="it looks like UTF-16 or UTF-32; save it as UTF-8")
     if rest:
-        stream = chain([rest], stream)
+        stream.put_back(rest)
     if head.startswith(_BOM):
-        return head[len(_BOM) :], stream, len(_BOM)
-    return head, stream, 0
+        return head[len(_BOM) :], len(_BOM)
+    return head, 0
 
 
 def _holds_lines(head: bytes, name: str) -> bool:
@@ -128,14 +129,18 @@ def _read_object(
         splitter.broken_tail("there is extra content after the object")
 
 
-def _read_lines(head: bytes, stream: Iterator[bytes], offset: int, longest: int) -> Iterator[Block]:
+def _read_lines(head: bytes, stream: Chunks, offset: int, longest: int) -> Iterator[Block]:
     """One value a line; empty lines are no rows."""
+    stream.put_back(head)
     row = line = 1
     left = b""
+    more = True
     let_go = 0
     """So many bytes of the line that `left` is of aren't held."""
-    for chunk in chain([head], stream, [b"\n"]):
-        data = left + chunk
+    while more:
+        data = stream.behind(left)
+        if data is None:
+            data, more = left + b"\n", False
         places, end, lines = split_lines(data)
         if len(data) + let_go > longest:
             blocks = _without_long(row, data, places, line, offset, longest, let_go)

@@ -4,6 +4,7 @@ Content is text, or a list of typed parts. This module knows one turn at a time;
 `turns.py`, and which field of a record holds them is the format's.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from tunery.data.fields import blank, text_of
@@ -76,12 +77,11 @@ def turn_of(turn: object, field: str) -> Turn:
     return role, _content(turn, what, role, f"{field}.{what}")
 
 
-def quick_turns(name: str, spelling: tuple[str, str]) -> Quick:
-    """The short way of a format whose rows hold a list of plain turns in field `name`."""
+def quick_turns(fields: Mapping[str, Slot], *spellings: tuple[str, str]) -> Quick:
+    """The short way of a format whose rows hold turns that are spelled so."""
     # Pictures make a row one for the careful way.
-    fields: dict[str, Slot] = {name: "turns", "system": "system", "tools": "empty"}
-    fields |= dict.fromkeys(FIELDS, "empty")
-    return Quick(fields, spelling, ROLES)
+    more: dict[str, Slot] = {"system": "system", "tools": "empty", **dict.fromkeys(FIELDS, "empty")}
+    return Quick({**fields, **more}, spellings, ROLES)
 
 
 def _turn(turn: object, name: str, number: int) -> Turn:

@@ -5,10 +5,9 @@ Nothing is unpacked to disk. Compressed bytes are read as a stream, and no furth
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -18,6 +17,7 @@ from tunery.core.errors import Problem, Where
 from tunery.data.archive import members
 from tunery.data.attach import Images
 from tunery.data.block import Block, Record, ValueBlock
+from tunery.data.chunks import CHUNK, Chunks, FileChunks
 from tunery.data.magic import kind_of, stem
 from tunery.data.reader import read_blocks
 from tunery.data.table import looks_like_table, read_table
@@ -25,9 +25,6 @@ from tunery.data.table import looks_like_table, read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 1 << 20
-"""So much is read at once: as little as threads can hand to each other without losing time, so that it stays in the
-processor's cache."""
 MAX_RATIO = 100
 """Unpacked bytes for each packed one; text as people write it stays below 10."""
 GRACE_BYTES = 32 << 20
@@ -98,18 +95,18 @@ def _read(
                 _limited(unpacked, name, told, lambda _: file.tell(), 0), name, stem(name), salvage
             )
     else:
-        yield from read_rows(_plain(file, told), name, name, salvage)
+        yield from read_rows(FileChunks(file, told), name, name, salvage)
 
 
 def read_rows(
-    chunks: Iterator[bytes], label: str, file_name: str, salvage: bool
+    chunks: Iterable[bytes], label: str, file_name: str, salvage: bool
 ) -> Iterator[tuple[str, Block]]:
     """Rows of a stream of text. `label`: what it is called in reports; `file_name`: whose ending counts."""
-    begun = bytearray()
-    while len(begun) < _TABLE_HEAD and (chunk := next(chunks, None)) is not None:
-        begun += chunk
-    head = bytes(begun)
-    stream = chain([head], chunks)
+    stream = chunks if isinstance(chunks, Chunks) else Chunks(chunks)
+    head = b""
+    while len(head) < _TABLE_HEAD and (more := stream.behind(head)) is not None:
+        head = more
+    stream.put_back(head)
     if looks_like_table(head, file_name):
         blocks = read_table(stream, label)
     else:
@@ -130,14 +127,6 @@ def _caption(record: Record, picture: str | None) -> Record:
     if not isinstance(record.value, dict):
         return record
     return record._replace(value={"image": picture, "caption": record.value["text"].strip()})
-
-
-def _plain(file: BinaryIO, told: Progress) -> Iterator[bytes]:
-    seen = 0
-    while chunk := file.read(CHUNK):
-        seen += len(chunk)
-        told(seen)
-        yield chunk
 
 
 def _limited(

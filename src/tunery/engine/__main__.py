@@ -18,11 +18,13 @@ from pydantic import ValidationError
 
 from tunery.core.attempt import AttemptFolder
 from tunery.core.errors import Problem
+from tunery.core.spared import BITS, spare
 from tunery.core.standby import WAIT, Told, speak_into
 from tunery.engine import machine, warm
 from tunery.engine.control import Control
 from tunery.engine.events import Events
 from tunery.engine.outcome import as_problem
+from tunery.models.folder import stored_in_fewer_bits
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluationResult, TrainResult
 from tunery.schemas.estimate import EstimateResult
 
@@ -81,6 +83,10 @@ def _work(
     folder: AttemptFolder, spec: EngineSpec, given: EngineInput, events: Events, control: Control
 ) -> TrainResult | EvaluationResult | EstimateResult:
     """torch is imported here at the latest, after threads and allocator are set."""
+    settings = spec.resolved.spec.settings
+    fewer_bits = settings.get("int8_quantization") or settings.get("nf4_quantization")
+    if not (fewer_bits or stored_in_fewer_bits(Path(given.base_model))):
+        spare(BITS)
     if given.kind == "evaluate":
         from tunery.engine.evaluate import evaluate
 

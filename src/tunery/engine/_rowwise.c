@@ -1,5 +1,5 @@
-/* What a training step does to the rows of its matrices besides multiplying them: norms, rotation, gates, softmax,
-   loss. Numbers come and go as bf16 and are fp32 within, rounded once. Rows are shared among OpenMP's threads, and
+/* What a training step does to its matrices besides multiplying them: norms, rotation, gates, softmax and loss of their
+   rows, and the optimizer's step. Numbers come and go as bf16 and are fp32 within, rounded once. Rows are shared among OpenMP's threads, and
    what is summed over rows is summed in parts that don't depend on how many threads there are. */
 
 #include <math.h>
@@ -120,23 +120,32 @@ void gate_forward(const bf16 *g, const bf16 *u, bf16 *y, size count) {
         gate_stroke(g + at, u + at, y + at, count - at < STROKE ? count - at : STROKE);
 }
 
-FAST static void gate_stroke_back(
-    const bf16 *restrict g, const bf16 *restrict u, const bf16 *restrict dy, bf16 *restrict dg, bf16 *restrict du,
-    size count) {
+static inline void gate_back(
+    const bf16 *restrict g, const bf16 *restrict u, const bf16 *restrict dy, bf16 *restrict y, bf16 *restrict dg,
+    bf16 *restrict du, size count, const int again) {
 #pragma omp simd
     for (size i = 0; i < count; i++) {
         float x = wide(g[i]), along = wide(dy[i]);
         float e = exponential(-fabsf(x));
         float sigmoid = (x >= 0 ? 1.0f : e) / (1.0f + e);
+        if (again) y[i] = narrow(x * sigmoid * wide(u[i]));
         du[i] = narrow(along * x * sigmoid);
         dg[i] = narrow(along * wide(u[i]) * sigmoid * (1.0f + x * (1.0f - sigmoid)));
     }
 }
 
-void gate_backward(const bf16 *g, const bf16 *u, const bf16 *dy, bf16 *dg, bf16 *du, size count) {
+FAST static void gate_stroke_back(
+    const bf16 *g, const bf16 *u, const bf16 *dy, bf16 *y, bf16 *dg, bf16 *du, size count) {
+    if (y) gate_back(g, u, dy, y, dg, du, count, 1);
+    else gate_back(g, u, dy, y, dg, du, count, 0);
+}
+
+/* y is made again beside the gradients, unless it is NULL. */
+void gate_backward(const bf16 *g, const bf16 *u, const bf16 *dy, bf16 *y, bf16 *dg, bf16 *du, size count) {
 #pragma omp parallel for schedule(static)
     for (size at = 0; at < count; at += STROKE)
-        gate_stroke_back(g + at, u + at, dy + at, dg + at, du + at, count - at < STROKE ? count - at : STROKE);
+        gate_stroke_back(
+            g + at, u + at, dy + at, y ? y + at : y, dg + at, du + at, count - at < STROKE ? count - at : STROKE);
 }
 
 /* -- rotation of queries and keys by their position; Su et al. 2021, eq. 34, with halves for pairs */
@@ -246,4 +255,116 @@ void loss_rows(bf16 *x, const int64_t *targets, float *losses, float *work, size
 #pragma omp parallel for schedule(static)
     for (size row = 0; row < rows; row++)
         losses[row] = loss_row(x + row * width, work + THREAD * width, width, targets[row], wanted);
+}
+
+/* -- AdamW; Loshchilov and Hutter 2019, algorithm 2 */
+
+enum { STRETCH = 1 << 15 };
+
+/* Some numbers that lie beside each other, from `start` on in the flat arrays. `gradient` is NULL for zeros. */
+typedef struct {
+    size start, count;
+    const void *gradient;
+    size is_bf16;
+} Weight;
+
+/* How the stretches of all weights are counted through: the first of each weight. */
+static size count_stretches(const Weight *weights, size count, size *firsts) {
+    size total = 0;
+    for (size i = 0; i < count; i++) {
+        firsts[i] = total;
+        total += (weights[i].count + STRETCH - 1) / STRETCH;
+    }
+    firsts[count] = total;
+    return total;
+}
+
+FAST static double square_bf16(const bf16 *x, size count) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size i = 0; i < count; i++) sum += wide(x[i]) * wide(x[i]);
+    return (double)sum;
+}
+
+FAST static double square_float(const float *x, size count) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size i = 0; i < count; i++) sum += x[i] * x[i];
+    return (double)sum;
+}
+
+/* The sum of all gradients' squares. `firsts` has room for count + 1, `sums` for a number of each stretch. */
+double squares(const Weight *weights, size count, size *firsts, double *sums) {
+    size total = count_stretches(weights, count, firsts);
+#pragma omp parallel
+    {
+        size at = 0;
+#pragma omp for schedule(static)
+        for (size stretch = 0; stretch < total; stretch++) {
+            while (firsts[at + 1] <= stretch) at++;
+            const Weight *w = weights + at;
+            size from = (stretch - firsts[at]) * STRETCH, more = w->count - from < STRETCH ? w->count - from : STRETCH;
+            sums[stretch] = !w->gradient ? 0
+                : w->is_bf16             ? square_bf16((const bf16 *)w->gradient + from, more)
+                                         : square_float((const float *)w->gradient + from, more);
+        }
+    }
+    double sum = 0;
+    for (size stretch = 0; stretch < total; stretch++) sum += sums[stretch];
+    return sum;
+}
+
+typedef struct {
+    float kept, rate, root, epsilon, beta1, beta2, factor; /* of the weights; over the biases' corrections; of gradients */
+} Step;
+
+FAST static void step_stretch(
+    float *restrict master, float *restrict mean, float *restrict square, const float *restrict gradient, size count,
+    Step s) {
+#pragma omp simd
+    for (size i = 0; i < count; i++) {
+        float g = gradient[i] * s.factor;
+        float m = mean[i] + (1 - s.beta1) * (g - mean[i]), v = s.beta2 * square[i] + (1 - s.beta2) * g * g;
+        mean[i] = m;
+        square[i] = v;
+        master[i] = master[i] * s.kept - s.rate * m / (sqrtf(v) * s.root + s.epsilon);
+    }
+}
+
+FAST static void widen(const bf16 *restrict x, float *restrict y, size count) {
+#pragma omp simd
+    for (size i = 0; i < count; i++) y[i] = wide(x[i]);
+}
+
+FAST static void narrow_all(const float *restrict x, bf16 *restrict y, size count) {
+#pragma omp simd
+    for (size i = 0; i < count; i++) y[i] = narrow(x[i]);
+}
+
+/* One step of all weights; `shadow`, if there is one, becomes what the masters are in bf16. */
+void adamw(
+    const Weight *weights, size count, size *firsts, float *master, float *mean, float *square, bf16 *shadow,
+    const Step *step) {
+    enum { SHARE = 2048 }; /* of a stretch: what a thread widens and narrows stays in the cache */
+    size total = count_stretches(weights, count, firsts);
+#pragma omp parallel
+    {
+        size at = 0;
+        float gradient[SHARE];
+#pragma omp for schedule(static)
+        for (size stretch = 0; stretch < total; stretch++) {
+            while (firsts[at + 1] <= stretch) at++;
+            const Weight *w = weights + at;
+            size from = (stretch - firsts[at]) * STRETCH, stop = w->count - from < STRETCH ? w->count : from + STRETCH;
+            for (; from < stop; from += SHARE) {
+                size more = stop - from < SHARE ? stop - from : SHARE, place = w->start + from;
+                const float *given = gradient;
+                if (!w->gradient) memset(gradient, 0, sizeof gradient);
+                else if (w->is_bf16) widen((const bf16 *)w->gradient + from, gradient, more);
+                else given = (const float *)w->gradient + from;
+                step_stretch(master + place, mean + place, square + place, given, more, *step);
+                if (shadow) narrow_all(master + place, shadow + place, more);
+            }
+        }
+    }
 }

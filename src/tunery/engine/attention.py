@@ -13,7 +13,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface
 
-from tunery.engine import rowwise
+from tunery.engine import rowwise, tiles
+from tunery.engine.tiles import Piece
 
 NAME = "tunery_segments"
 BLOCK = 256
@@ -34,16 +35,6 @@ class Terms(NamedTuple):
     """Of how many keys, its own the last, a query sees the newest."""
     cap: float | None
     """What scores are bent to stay below."""
-
-
-class Piece(NamedTuple):
-    """A run of queries, and the keys they may see: those of a trunk before them, then their own up to each."""
-
-    start: int
-    length: int
-    trunk: int
-    shared: int
-    """Tokens of the trunk; 0 = none."""
 
 
 class Block(NamedTuple):
@@ -76,7 +67,8 @@ def segment_attention(
     terms = Terms(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap)
     if dropout:
         return _with_dropout(query, key, value, _pieces(shapes), terms, dropout), None
-    out = _Segments.apply(query[0], key[0], value[0], _pieces(shapes), terms)
+    kind = _Tiled if softcap is None and tiles.attends(query[0], value[0]) else _Segments
+    out = kind.apply(query[0], key[0], value[0], _pieces(shapes), terms)
     assert isinstance(out, torch.Tensor)
     return out[None], None
 
@@ -168,7 +160,31 @@ def _product(a: torch.Tensor, b: torch.Tensor, factor: float) -> torch.Tensor:
     return torch.baddbmm(out, a, b, beta=0, alpha=factor)
 
 
+class _Tiled(torch.autograd.Function):
+    """By the compiled code, where the processor can: no probabilities are kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, q_HTD: torch.Tensor, k_KTD: torch.Tensor, v_KTD: torch.Tensor,
+        pieces: tuple[Piece, ...], terms: Terms,
+    ) -> torch.Tensor:  # fmt: skip
+        q, k, v = (x if x.stride(2) == 1 else x.contiguous() for x in (q_HTD, k_KTD, v_KTD))
+        out_THD, logs_HT = tiles.attend(q, k, v, pieces, terms.scale, terms.window)
+        ctx.pieces, ctx.terms = pieces, terms
+        ctx.save_for_backward(q, k, v, out_THD, logs_HT)
+        return out_THD
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_THD: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        terms = ctx.terms
+        made = tiles.attend_back(ctx.saved_tensors, grad_THD, ctx.pieces, terms.scale, terms.window)
+        return *made, None, None
+
+
 class _Segments(torch.autograd.Function):
+    """By torch's products of matrices, on any device."""
+
     @staticmethod
     def forward(
         ctx: Any, q_HTD: torch.Tensor, k_KTD: torch.Tensor, v_KTD: torch.Tensor,

@@ -49,9 +49,10 @@ def save(
     optimizer: dict[str, torch.Tensor],
     state: dict[str, Any],
     limit: int,
+    best: int | None = None,
     reference: dict[str, torch.Tensor] | None = None,
 ) -> Saved:
-    """Keep everything needed to go on from `step`; only the newest `limit` checkpoints stay.
+    """Keep everything needed to go on from `step`; only the newest `limit` checkpoints stay, and that of step `best`.
 
     `reference` is what the untrained model said, so that it need not be asked again.
     """
@@ -75,7 +76,8 @@ def save(
         raise
     fsync_folder(folder.checkpoints)
     for old in _folders(folder.checkpoints)[:-limit]:
-        shutil.rmtree(old)
+        if best is None or old != folder.checkpoint(best):
+            shutil.rmtree(old)
     return Saved(final, step, size, digest)
 
 

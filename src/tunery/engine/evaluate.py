@@ -7,7 +7,7 @@ reward model is asked for its scores only; its base, which has none, prefers wha
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from tunery.methods.point import METHODS
 from tunery.metrics.point import METRICS, Answer, Metric
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, inspect_folder, is_adapter, load_family
+from tunery.models.rendering import renderer_of
 from tunery.schemas.engine import EngineInput, EngineSpec, EvaluatedRow, EvaluationResult, Score
 
 _RESAMPLES = 2000
@@ -187,7 +188,7 @@ def evaluate(
     wanted = spec.resolved.spec.evaluate
     base = inspect_folder(Path(given.base_model))
     family = load_family(base)
-    renderer = ChatRenderer.open(base.path, family.CHAT_TEMPLATE, now=to_datetime(spec.created))
+    renderer = renderer_of(base, now=to_datetime(spec.created))
     metrics = {name: METRICS.load(name) for name in wanted.metrics}
     scored = "score" in METHODS.load(spec.resolved.spec.method).NEEDS
     if scored:
@@ -307,7 +308,7 @@ def _talk(
     start, end = last_answer(whole)
     if whole.cut or start == end or len(prompt) >= limit:
         return None
-    return prompt, Example(whole.tokens, [start <= at < end for at in range(len(whole.tokens))])
+    return prompt, replace(whole, supervised=[start <= at < end for at in range(len(whole.tokens))])
 
 
 def _learnt(example: Example) -> int:

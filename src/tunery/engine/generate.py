@@ -38,9 +38,12 @@ def greedy(
     stop = StoppingCriteriaList([_Asked(leave)])
     # A state that runs through the row would run through its padding too.
     pads = "past_key_values" in inspect.signature(model.forward).parameters
+    apart = bool(model.config.is_encoder_decoder)
     for group in _by_length(prompts, max_new_tokens, pads=pads):
         longest = max(len(prompts[index]) for index in group)
-        room = max_new_tokens if context is None else min(max_new_tokens, context - longest)
+        # A decoder that has its own text has the whole context for it, and begins with a token of its own.
+        taken, begun = (0, 1) if apart else (longest, longest)
+        room = max_new_tokens if context is None else min(max_new_tokens, context - taken)
         ids = torch.full((len(group), longest), ends[0] if ends else 0)
         mask = torch.zeros_like(ids)
         for line, index in enumerate(group):
@@ -53,12 +56,13 @@ def greedy(
             max_new_tokens=room,
             eos_token_id=list(ends) or None,
             pad_token_id=ends[0] if ends else 0,
+            decoder_start_token_id=model.config.decoder_start_token_id if apart else None,
         )
         # Not in inference mode: what a layer keeps for later, training couldn't use.
         with torch.no_grad():
             out = model.generate(input_ids=ids, attention_mask=mask, stopping_criteria=stop)  # pyright: ignore[reportCallIssue]
         for line, index in enumerate(group):
-            yield index, _until_end(out[line, longest:].tolist(), ends)
+            yield index, _until_end(out[line, begun:].tolist(), ends)
 
 
 def _until_end(tokens: list[int], ends: Sequence[int]) -> list[int]:

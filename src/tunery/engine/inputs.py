@@ -12,6 +12,7 @@ from tunery.data.rows import Row
 from tunery.methods.point import METHODS, Method
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, inspect_folder, load_family, sequence_limit
+from tunery.models.rendering import renderer_of
 from tunery.schemas.engine import EngineInput, EngineSpec
 
 
@@ -63,7 +64,7 @@ def read_train_inputs(spec: EngineSpec, given: EngineInput) -> TrainInputs:
         family=family,
         method=method,
         settings=settings,
-        renderer=ChatRenderer.open(base.path, family.CHAT_TEMPLATE, now=to_datetime(spec.created)),
+        renderer=renderer_of(base, now=to_datetime(spec.created)),
         train=Joined([read_arrow(Path(path)) for path in given.train]),
         validation=read_arrow(Path(given.validation)) if given.validation else None,
         notes=[note] if note else [],

@@ -6,16 +6,17 @@ the shadow's dtype is.
 """
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from tunery.engine import rowwise
+
 _ALIGN = 64
 """Elements; keeps every weight on a cache line of its own, as the matrix kernels like it."""
 _PART = 2**18
-"""Elements that one stroke of the optimizer takes: what it reads and writes of them fits in the cache."""
+"""Elements that one stroke of torch's optimizer takes: what it reads and writes of them fits in the cache."""
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
 _adamw = torch.ops.aten._fused_adamw_.default
@@ -48,7 +49,6 @@ class Group:
         self.memory = {name: torch.zeros(size) for name in ("exp_avg", "exp_avg_sq")}
         self.shadow = self.master if dtype == torch.float32 else torch.zeros(size, dtype=dtype)
         self._gathered: dict[str, torch.Tensor] = {}
-        self._part = torch.zeros(min(size, _PART))
         for place, (_, parameter) in zip(self.places, parameters, strict=True):
             self.view(self.master, place).copy_(parameter.data)
             parameter.data = self.view(self.shadow, place)
@@ -74,44 +74,52 @@ class Group:
 
     def squares(self) -> float:
         """The sum of all gathered gradients' squares."""
-        return sum(float(self._gradient(part).norm()) ** 2 for part in self._parts())
+        if rowwise.LIBRARY is not None:
+            return rowwise.squares(self._weights())
+        return sum(float(part.norm()) ** 2 for part, _ in self._parts())
 
-    def _parts(self) -> Iterator[slice]:
-        size = len(self.master)
-        return (slice(at, min(at + _PART, size)) for at in range(0, size, _PART))
+    def _weights(self) -> list[rowwise.Weight]:
+        found = ((place, self._gathered.get(place.name)) for place in self.places)
+        return [
+            rowwise.Weight(place.start, place.stop - place.start, None if one is None else _readable(one))
+            for place, one in found
+        ]
 
-    def _gradient(self, part: slice) -> torch.Tensor:
-        """A part of the gathered gradients as one flat tensor in fp32; zero where nothing depended on a weight.
-
-        It is good until the next part is asked for.
-        """
-        flat = self._part[: part.stop - part.start]
-        flat.zero_()
-        for place in self.places[bisect_right(self.places, part.start, key=lambda place: place.stop) :]:
-            if place.start >= part.stop:
-                break
+    def _parts(self) -> Iterator[tuple[torch.Tensor, slice]]:
+        """Gradients in fp32, a part at a time, and where it lies; zero where nothing depended on a weight."""
+        for place in self.places:
             gradient = self._gathered.get(place.name)
-            if gradient is not None:
-                low, high = max(part.start, place.start), min(part.stop, place.stop)
-                into = flat[low - part.start : high - part.start]
-                into.copy_(gradient.view(-1)[low - place.start : high - place.start])
-        return flat
+            for at in range(place.start, place.stop, _PART):
+                part = slice(at, min(at + _PART, place.stop))
+                if gradient is None:
+                    yield torch.zeros(part.stop - part.start), part
+                else:
+                    flat = gradient.reshape(-1)
+                    yield flat[part.start - place.start : part.stop - place.start].float(), part
 
     def refresh(self) -> None:
         """Bring the shadow up to the masters."""
         if self.shadow is not self.master:
             self.shadow.copy_(self.master)
 
-    def step(self, step: torch.Tensor, rate: float, divisor: torch.Tensor, weight_decay: float) -> None:
+    def step(self, step: int, rate: float, divisor: float, weight_decay: float) -> None:
         """AdamW on the gradient over `divisor`, and the shadow with it, while a part is in the cache."""
-        for part in self._parts():
+        mean, square = self.memory.values()
+        shadow = None if self.shadow is self.master else self.shadow
+        if rowwise.LIBRARY is not None and (shadow is None or shadow.dtype == torch.bfloat16):
+            rowwise.adamw(
+                self._weights(), self.master, mean, square, shadow,
+                rowwise.Step.after(step, rate, divisor, weight_decay, _BETAS, _EPSILON),
+            )  # fmt: skip
+            return
+        for gradient, part in self._parts():
             _adamw(
                 [self.master[part]],
-                [self._gradient(part)],
-                [self.memory["exp_avg"][part]],
-                [self.memory["exp_avg_sq"][part]],
+                [gradient],
+                [mean[part]],
+                [square[part]],
                 [],
-                [step],
+                [torch.tensor(float(step))],
                 lr=rate,
                 beta1=_BETAS[0],
                 beta2=_BETAS[1],
@@ -119,10 +127,16 @@ class Group:
                 eps=_EPSILON,
                 amsgrad=False,
                 maximize=False,
-                grad_scale=divisor,
+                grad_scale=torch.tensor(divisor),
             )
-            if self.shadow is not self.master:
-                self.shadow[part].copy_(self.master[part])
+            if shadow is not None:
+                shadow[part].copy_(self.master[part])
+
+
+def _readable(gradient: torch.Tensor) -> torch.Tensor:
+    """As compiled code reads it: bf16 or fp32, row after row."""
+    kinds = (torch.bfloat16, torch.float32)
+    return (gradient if gradient.dtype in kinds else gradient.float()).contiguous()
 
 
 class Optimizer:
@@ -147,7 +161,7 @@ class Optimizer:
         self.groups = [Group(named, shadow) for (shadow, _), named in kinds.items()]
         self._weight_decay = weight_decay
         self._max_grad_norm = max_grad_norm
-        self._step = torch.zeros(())
+        self._step = 0
 
     def gradient_norm(self, weight: float) -> float:
         """Norm of the gradient of the mean loss; gradients hold the sum over `weight` tokens."""
@@ -162,7 +176,7 @@ class Optimizer:
         for group in self.groups:
             # Biases and norms are few and meant to be where they are: only matrices decay.
             decay = self._weight_decay if len(group.places[0].shape) >= 2 else 0.0
-            group.step(self._step, learning_rate, torch.tensor(float(divisor)), decay)
+            group.step(self._step, learning_rate, divisor, decay)
         self.forget_gradients()
 
     def forget_gradients(self) -> None:
@@ -199,4 +213,4 @@ class Optimizer:
         """Put back what `state` gave after `steps` steps."""
         for name, view in self._memories().items():
             view.copy_(stored[name])
-        self._step.fill_(steps)
+        self._step = steps

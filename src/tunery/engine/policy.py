@@ -12,11 +12,13 @@ from tunery.core.errors import Problem
 from tunery.engine import weights
 from tunery.engine.batches import Batch, fill
 from tunery.engine.fusing import fuse
+from tunery.engine.linear import train_by_tiles
 from tunery.engine.loss import linear_nll
 from tunery.engine.machine import has_bf16
 from tunery.engine.noise import EmbeddingNoise, sequence_lengths
 from tunery.engine.optim import Optimizer
 from tunery.engine.quantised import quantisation
+from tunery.engine.text_to_text import read_and_written
 from tunery.models.families.point import Family
 from tunery.models.folder import ModelFolder, is_adapter
 from tunery.schemas.settings import TrainingSettings
@@ -49,6 +51,7 @@ class Likelihood:
     def __init__(self, model: PreTrainedModel, family: Family) -> None:
         self._model = model
         self._packed = family.PACKED
+        self._apart = family.TEXT_TO_TEXT
         self._noise: EmbeddingNoise | None = None
         self._plain_head = not any(getattr(model.config, key, None) for key in _HEAD_TWISTS)
 
@@ -79,6 +82,8 @@ class Likelihood:
 
     def _hidden(self, batch: Batch) -> torch.Tensor:
         """Last hidden states [T, H]."""
+        if self._apart:
+            return read_and_written(self._model, batch)
         decoder = self._model.base_model
         if self._packed:
             filled = fill(batch)
@@ -185,6 +190,7 @@ class Policy(Likelihood):
             masters = self.optimizer.masters()
             self.optimizer.load_masters(weights.load_adapter_masters(resume, masters))
         fuse(model)
+        train_by_tiles(model)
         if not self.optimizer.groups:
             raise Problem("engine_failed", detail="these settings train no weight of this model")
 
@@ -284,7 +290,9 @@ class Policy(Likelihood):
         kind = torch.float32 if exact else getattr(torch, self._base.dtype)
         masters = self.optimizer.masters()
         if self._wrapped is None:
-            changed = {k: self._base.config[k] for k in self._family.RUNS_WITH if k in self._base.config}
+            # transformers holds that T5's matrices are tied, whatever its folder says.
+            kept = (*self._family.RUNS_WITH, *(("tie_word_embeddings",) if self._family.TEXT_TO_TEXT else ()))
+            changed = {k: self._base.config[k] for k in kept if k in self._base.config}
             weights.save_model(self.model, masters, folder, kind, changed)
         else:
             weights.save_adapter(self._wrapped, masters, folder, kind)

@@ -1,15 +1,19 @@
-"""The compiled work on rows of bf16 matrices (`_rowwise.c`), and its derivatives. It knows no model.
+"""The compiled work on rows of bf16 matrices (`_rowwise.c`), its derivatives, and AdamW. It knows no model.
 
 Each does in one go over its rows what takes several of torch's, and keeps less for the way back. Numbers are fp32
 within and rounded once. Where the library couldn't be built, `LIBRARY` is None and callers do without.
 """
 
 import ctypes
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
+
+from tunery.engine import tiles
 
 PARTS = 32
 """In how many sums the gradient of a norm's weights is taken, whatever the number of threads."""
@@ -28,14 +32,17 @@ def _load() -> ctypes.CDLL | None:
         "norm_forward": [matrix] * 4 + [count] * 2 + [number] * 2,
         "norm_backward": [matrix] * 6 + [count] * 3 + [number],
         "gate_forward": [matrix] * 3 + [count],
-        "gate_backward": [matrix] * 5 + [count],
+        "gate_backward": [matrix] * 6 + [count],
         "rotate": [matrix] * 4 + [count] * 7 + [flag],
         "softmax_forward": [matrix] * 2 + [count] * 4,
         "softmax_backward": [matrix] * 2 + [count] * 2,
         "loss_rows": [matrix] * 4 + [count] * 2 + [flag],
+        "squares": [matrix, count, matrix, matrix],
+        "adamw": [matrix, count, *[matrix] * 6],
     }.items():
         function = getattr(library, name)
         function.argtypes, function.restype = kinds, None
+    library.squares.restype = ctypes.c_double
     return library
 
 
@@ -47,7 +54,7 @@ def takes(*tensors: torch.Tensor) -> bool:
     return LIBRARY is not None and all(x.dtype == torch.bfloat16 and x.device.type == "cpu" for x in tensors)
 
 
-def _call(name: str, *given: torch.Tensor | float) -> None:
+def _call(name: str, *given: torch.Tensor | float | None) -> None:
     assert LIBRARY is not None
     getattr(LIBRARY, name)(*(x.data_ptr() if isinstance(x, torch.Tensor) else x for x in given))
 
@@ -86,10 +93,11 @@ def _gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
 
 def _gate_backward(
-    gate: torch.Tensor, up: torch.Tensor, grad: torch.Tensor
+    gate: torch.Tensor, up: torch.Tensor, grad: torch.Tensor, again: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both gradients; `again` is filled with the gate's product."""
     grad, dgate, dup = grad.contiguous(), torch.empty_like(gate), torch.empty_like(up)
-    _call("gate_backward", gate, up, grad, dgate, dup, gate.numel())
+    _call("gate_backward", gate, up, grad, again, dgate, dup, gate.numel())
     return dgate, dup
 
 
@@ -123,10 +131,12 @@ class _GatedProduct(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         gate, up, weight_OI = ctx.saved_tensors
+        y = torch.empty_like(gate) if ctx.needs_input_grad[2] else None
+        dgate, dup = _gate_backward(gate, up, grad @ weight_OI, y)
         weight = None
-        if ctx.needs_input_grad[2]:
-            weight = grad.flatten(0, -2).mT @ _gated(gate, up).flatten(0, -2)
-        return *_gate_backward(gate, up, grad @ weight_OI), weight
+        if y is not None:
+            weight = tiles.product(grad.flatten(0, -2).mT, y.flatten(0, -2))
+        return dgate, dup, weight
 
 
 def gated_product(gate: torch.Tensor, up: torch.Tensor, weight_OI: torch.Tensor) -> torch.Tensor:
@@ -189,3 +199,72 @@ def losses(logits_RV: torch.Tensor, targets_R: torch.Tensor, nll_R: torch.Tensor
     rows, width = logits_RV.shape
     work = torch.empty(torch.get_num_threads(), width)
     _call("loss_rows", logits_RV, targets_R.contiguous(), nll_R, work, rows, width, wanted)
+
+
+class Weight(NamedTuple):
+    """Where a weight lies in the flat tensors of all, and its gradient (bf16 or fp32; None = zero)."""
+
+    start: int
+    numbers: int
+    gradient: torch.Tensor | None
+
+
+class Step(ctypes.Structure):
+    """What AdamW does to each number, besides what is its own."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_float) for name in ("kept", "rate", "root", "epsilon", "beta1", "beta2", "factor")
+    )
+
+    @classmethod
+    def after(
+        cls, steps: int, rate: float, divisor: float, decay: float, betas: tuple[float, float], epsilon: float
+    ) -> "Step":
+        """The one numbered `steps`, from 1 (Loshchilov and Hutter 2019, algorithm 2)."""
+        first, second = (1 - beta**steps for beta in betas)
+        return cls(1 - rate * decay, rate / first, 1 / math.sqrt(second), epsilon, *betas, 1 / divisor)
+
+
+_STRETCH = 2**15
+"""Numbers that are counted through at a time, as in the compiled code."""
+
+
+def _table(weights: Sequence[Weight]) -> torch.Tensor:
+    rows = [
+        (
+            one.start,
+            one.numbers,
+            *(
+                (0, 0)
+                if one.gradient is None
+                else (one.gradient.data_ptr(), one.gradient.dtype == torch.bfloat16)
+            ),
+        )
+        for one in weights
+    ]
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def squares(weights: Sequence[Weight]) -> float:
+    """The sum of all gradients' squares."""
+    assert LIBRARY is not None
+    firsts = torch.empty(len(weights) + 1, dtype=torch.int64)
+    sums = torch.empty(sum(-(-one.numbers // _STRETCH) for one in weights), dtype=torch.float64)
+    table = _table(weights)
+    return LIBRARY.squares(table.data_ptr(), len(weights), firsts.data_ptr(), sums.data_ptr())
+
+
+def adamw(
+    weights: Sequence[Weight], master: torch.Tensor, mean: torch.Tensor, square: torch.Tensor,
+    shadow: torch.Tensor | None, step: Step,
+) -> None:  # fmt: skip
+    """One step on flat fp32 masters and their memory; the shadow becomes what they are in bf16."""
+    assert LIBRARY is not None
+    firsts, table = torch.empty(len(weights) + 1, dtype=torch.int64), _table(weights)
+    flats = [
+        master.data_ptr(),
+        mean.data_ptr(),
+        square.data_ptr(),
+        shadow.data_ptr() if shadow is not None else None,
+    ]
+    LIBRARY.adamw(table.data_ptr(), len(weights), firsts.data_ptr(), *flats, ctypes.addressof(step))

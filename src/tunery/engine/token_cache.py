@@ -31,7 +31,7 @@ from tunery.engine.tokens import COLUMNS, TokenStore
 from tunery.schemas.settings import TrainingSettings
 
 LOG = logging.getLogger("tunery.engine")
-_CODE = ("example", "render", "rows", "template", "vocabulary")
+_CODE = ("example", "pairs", "render", "rows", "template", "vocabulary")
 """Modules of `tunery.data` that make examples."""
 _TOKENS, _META = "tokens.bin", "meta.json"
 _COPY_BYTES = 1 << 20
@@ -48,6 +48,7 @@ def key_of(inputs: TrainInputs, files: Sequence[Path]) -> str:
         "rows": [sha256_file(file) for file in files],
         "tokenizer": {name: hashlib.sha256(content).hexdigest() for name, content in tokenizer.items()},
         "template": hashlib.sha256(template).hexdigest(),
+        "decoder": inputs.base.decoder_start if inputs.family.TEXT_TO_TEXT else None,
         "date": inputs.created if dated else None,
         "settings": _shaping(inputs.settings),
         "code": [hashlib.sha256(inspect.getsource(module).encode()).hexdigest() for module in code],

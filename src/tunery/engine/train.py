@@ -64,6 +64,8 @@ class Position:
     """What early stopping looks at, at each validation."""
     enough: bool = False
     """Early stopping ended the training."""
+    best: tuple[float, int] | None = None
+    """The lowest validation loss at a step with a checkpoint, and that step."""
 
 
 class Training:
@@ -299,12 +301,19 @@ class Training:
                     return
         self.position.validation_loss = total / weight
         self.position.validated = self.position.step
+        self._note_best(total / weight)
         measured = {f"validation_{name}": value for name, value in means(metrics).items()}
         self.events.metric({"validation_loss": total / weight, **measured, "tokens": self.position.tokens})
         if self._samples is not None:
             self._samples.answer(self.policy, self.events, lambda: self.control.wanted() == "cancel")
         self.policy.training(True)
         self._watch()
+
+    def _note_best(self, loss: float) -> None:
+        """The checkpoint of the lowest validation loss stays, however many are saved after it."""
+        position = self.position
+        if self.saved_step == position.step and (position.best is None or loss < position.best[0]):
+            position.best = (loss, position.step)
 
     def _watch(self) -> None:
         """End the training where early stopping is asked for and validations show no more progress."""
@@ -337,6 +346,7 @@ class Training:
             optimizer=self.policy.optimizer.state(),
             state={"position": asdict(self.position)},
             limit=self.settings.checkpoint_limit,
+            best=self.position.best and self.position.best[1],
             reference={
                 name: torch.from_numpy(store.reference)
                 for name, store in self._stores()
@@ -367,6 +377,9 @@ class Training:
         if self._cache is not None:
             self._cache.settle()
         position = self.position
+        if position.best is not None and (position.validation_loss or 0.0) > position.best[0]:
+            loss, step = position.best
+            self.events.log(f"Validation loss was lowest at step {step} ({loss:.4g}); its checkpoint is kept.")
         result = TrainResult(
             status="succeeded",
             steps=position.step,

@@ -18,6 +18,7 @@ from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -59,13 +60,17 @@ def load_model(
     if family.PACKED and not generate:
         config._attn_implementation = attention.NAME
     if scored:
-        if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        if family.TEXT_TO_TEXT or type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
             raise Problem("model_without_scores", model_type=config.model_type)
         config.num_labels = 1
         if config.get_text_config().pad_token_id is None:
             # transformers finds a sequence's end by it, when it loads the model to score padded batches.
             config.get_text_config().pad_token_id = _first_id(config.get_text_config().eos_token_id)
-    kind = AutoModelForSequenceClassification if scored else AutoModelForCausalLM
+    if family.TEXT_TO_TEXT and config.decoder_start_token_id is None:
+        config.decoder_start_token_id = config.pad_token_id
+    kind = AutoModelForSeq2SeqLM if family.TEXT_TO_TEXT else AutoModelForCausalLM
+    if scored:
+        kind = AutoModelForSequenceClassification
     model = kind.from_pretrained(
         folder,
         config=config,
@@ -117,7 +122,7 @@ def add_adapter(
         # GPT-2 keeps its matrices the other way round.
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),
         # With a head that gives scores goes its training: PEFT trains and stores the whole of it.
-        task_type="SEQ_CLS" if scored else "CAUSAL_LM",
+        task_type="SEQ_CLS" if scored else "SEQ_2_SEQ_LM" if family.TEXT_TO_TEXT else "CAUSAL_LM",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by an old name
@@ -162,7 +167,7 @@ def save_model(
     dtype: torch.dtype,
     stored_config: Mapping[str, Any],
 ) -> None:
-    """A folder that AutoModelForCausalLM loads; trained weights come from the masters.
+    """A folder that transformers loads as it loaded the base; trained weights come from the masters.
 
     `stored_config`: what of the configuration is another in a folder than in memory.
     """

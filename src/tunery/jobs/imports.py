@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,7 +64,7 @@ def import_rows(
             "format": report.format,
             "quarantine": work.blobs.put_file(scratch / "quarantine") if report.rows_rejected else None,
             "bytes": report.bytes,
-            "report": report.model_dump(mode="json"),
+            "report": asdict(report),
             "kept_until": keep_until if report.rows_rejected else None,
         }
         if report.rows_rejected and not payload["accept_bad_rows"]:

@@ -83,6 +83,12 @@ class ModelFolder:
         known = [value for value in (self.context, self.tokenizer_limit) if value is not None]
         return min(known, default=None)
 
+    @property
+    def decoder_start(self) -> int | None:
+        """The token that begins what a decoder writes, in a model that has an encoder too."""
+        named = (self.config.get(key) for key in ("decoder_start_token_id", "pad_token_id"))
+        return next((token for token in named if isinstance(token, int)), None)
+
     def content_hash(self) -> str:
         """One hash over every file that makes the model what it is. Reads all weights."""
         listing = {path.name: sha256_file(path) for path in model_files(self.path)}
@@ -157,6 +163,13 @@ def layout_note(family: Family, *, packing: bool) -> str | None:
     """What to tell of a family whose rows can't be laid end to end."""
     if family.PACKED:
         return None
+    if family.TEXT_TO_TEXT:
+        note = (
+            f"{family.TITLE} models read the prompt with an encoder and write the answer with a decoder, one row at a "
+            "time. max_sequence_length holds for prompt and answer each, and of a conversation the last answer is "
+            "learnt."
+        )
+        return f"{note} packing only decides which rows make up a step." if packing else note
     note = (
         f"{family.TITLE} models read rows one at a time, because their code can't tell where one row ends and the "
         "next begins. The result is the same; training takes longer."
@@ -324,6 +337,12 @@ def _weights(path: Path) -> list[Path]:
         for file in path.glob("*.safetensors")
         if file.name not in _TRAINING_STATE and file.name not in _ADAPTER_FILES
     )
+
+
+def stored_in_fewer_bits(path: Path) -> bool:
+    """Whether a model's folder says that its weights were quantised before they were stored."""
+    config = path / "config.json"
+    return config.is_file() and b'"quantization_config"' in config.read_bytes()
 
 
 def is_adapter(path: Path) -> bool:

@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from tunery.data.questions import text_of
-from tunery.data.render import ChatRenderer
 from tunery.data.rows import Conversation, Row
 from tunery.models.folder import can_chat, inspect_folder, load_family
+from tunery.models.rendering import renderer_of
 
 _NO_LIMIT = 1 << 40
 
@@ -20,7 +20,7 @@ def token_length(folder: Path) -> Callable[[Row], int]:
     """
     base = inspect_folder(folder)
     family = load_family(base)
-    renderer = ChatRenderer.open(folder, family.CHAT_TEMPLATE)
+    renderer = renderer_of(base)
 
     def length(row: Row) -> int:
         if isinstance(row, Conversation) and can_chat(base, family):

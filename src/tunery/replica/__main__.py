@@ -14,8 +14,9 @@ import orjson
 
 from tunery.core.errors import Problem
 from tunery.core.process import die_with_parent
+from tunery.core.spared import BITS, spare
 from tunery.engine.machine import keep_freed_memory, limit_threads
-from tunery.models.folder import inspect_folder
+from tunery.models.folder import inspect_folder, stored_in_fewer_bits
 
 
 def main() -> int:
@@ -41,6 +42,8 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         folder = inspect_folder(asked.base)
+        if not stored_in_fewer_bits(asked.base):
+            spare(BITS)
         from tunery.replica.run import run  # torch reads the environment when it is imported
 
         run(folder, asked.socket, threads, asked.dtype)

@@ -5,7 +5,7 @@ A prompt is read alone, without padding; its row then joins the batch, which gro
 Shapes: B answers, T tokens of a prompt, L columns, V words of the vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from transformers.cache_utils import Cache
@@ -28,6 +28,8 @@ class Batch:
         self._cache: Cache | None = None
         self._lengths: list[int] = []
         """Tokens in each row's cache; the longest row has no padding."""
+        self._read: list[int] = []
+        """Tokens of each row's prompt."""
 
     def has_room_for(self, answer: Answer) -> bool:
         """Whether memory allows another row; the first always fits."""
@@ -40,12 +42,13 @@ class Batch:
 
     def add(self, answer: Answer) -> None:
         """Read a prompt and choose its first token."""
-        own = caches.new_cache() if self._model.batches else None
-        logits_BV = self._model.forward(torch.tensor([answer.prompt]), [answer.adapter], own)
+        own = self._model.new_cache()
+        logits_BV = self._model.read(answer.prompt, answer.adapter, own)
         if self._choose([answer], logits_BV) == [0]:
             return
         self.answers.append(answer)
-        self._lengths.append(len(answer.prompt))
+        self._read.append(len(answer.prompt))
+        self._lengths.append(1 if self._model.apart else len(answer.prompt))
         if self._cache is None:
             self._cache = own
         elif own is not None:
@@ -58,13 +61,17 @@ class Batch:
         adapters = [answer.adapter for answer in self.answers]
         if self._model.batches:
             ids_BT = torch.tensor([[answer.tokens[-1]] for answer in self.answers])
-            logits_BV = self._model.forward(
-                ids_BT,
-                adapters,
-                self._cache,
-                positions_BT=torch.tensor(self._lengths)[:, None],
-                mask_BL=self._mask(),
-            )
+            own_BL = _right(length + 1 for length in self._lengths)
+            mask_BL = None if own_BL.all() else own_BL
+            if self._model.apart:
+                assert self._cache is not None
+                read_BS = _right(self._read)
+                logits_BV = self._model.go_on(ids_BT, adapters, self._cache, mask_BL=mask_BL, read_BS=read_BS)
+            else:
+                positions_BT = torch.tensor(self._lengths)[:, None]
+                logits_BV = self._model.forward(
+                    ids_BT, adapters, self._cache, positions_BT=positions_BT, mask_BL=mask_BL
+                )
             self._lengths = [length + 1 for length in self._lengths]
         else:
             answer = self.answers[0]
@@ -74,14 +81,6 @@ class Batch:
     def drop_cancelled(self) -> None:
         """Forget answers nobody waits for."""
         self._remove([row for row, answer in enumerate(self.answers) if answer.cancelled])
-
-    def _mask(self) -> torch.Tensor | None:
-        """Which columns are a row's own, its new token included; None when all are."""
-        columns = max(self._lengths) + 1
-        if min(self._lengths) + 1 == columns:
-            return None
-        first_B1 = columns - 1 - torch.tensor(self._lengths)[:, None]
-        return (torch.arange(columns)[None, :] >= first_B1).long()
 
     def _choose(self, answers: list[Answer], logits_BV: torch.Tensor) -> list[int]:
         """Hand each answer its next token; returns the rows that are complete."""
@@ -108,10 +107,18 @@ class Batch:
         if not rows:
             return
         kept = [row for row in range(len(self.answers)) if row not in rows]
-        widest = max(self._lengths)
+        widest, longest = max(self._lengths), max(self._read)
         self.answers = [self.answers[row] for row in kept]
         self._lengths = [self._lengths[row] for row in kept]
+        self._read = [self._read[row] for row in kept]
         if not kept:
             self._cache = None
         elif self._cache is not None:
-            caches.keep(self._cache, kept, widest - max(self._lengths))
+            caches.keep(self._cache, kept, widest - max(self._lengths), longest - max(self._read))
+
+
+def _right(lengths: Iterable[int]) -> torch.Tensor:
+    """Rows of 1 for so many of the last columns, 0 before them; the longest row has no 0."""
+    lengths_B1 = torch.tensor(list(lengths))[:, None]
+    columns = int(lengths_B1.max())
+    return (torch.arange(columns)[None, :] >= columns - lengths_B1).long()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
 _GROW_BY = 256  # columns; without room to spare each token would copy the whole cache
 
@@ -82,14 +82,22 @@ def new_cache() -> Cache:
     return Cache(layer_class_to_replicate=GrowingLayer)
 
 
+def new_pair() -> EncoderDecoderCache:
+    """An empty cache of a decoder's own text, and one of what it takes from the encoder."""
+    return EncoderDecoderCache(new_cache(), new_cache())
+
+
 def join(cache: Cache, other: Cache) -> None:
     """Append the rows of `other`."""
     for layer, more in zip(_layers(cache), _layers(other), strict=True):
         layer.join(more)
 
 
-def keep(cache: Cache, rows: Sequence[int], trim: int) -> None:
-    """Keep some rows, and drop `trim` columns that are padding in all of them."""
+def keep(cache: Cache, rows: Sequence[int], trim: int, trim_read: int) -> None:
+    """Keep some rows, and drop columns that are padding in all of them, `trim_read` of those from an encoder."""
+    if isinstance(cache, EncoderDecoderCache):
+        keep(cache.cross_attention_cache, rows, trim_read, 0)
+        cache = cache.self_attention_cache
     index_B = torch.tensor(rows)
     for layer in _layers(cache):
         layer.trim_left(trim)
@@ -97,6 +105,8 @@ def keep(cache: Cache, rows: Sequence[int], trim: int) -> None:
 
 
 def _layers(cache: Cache) -> list[GrowingLayer]:
+    if isinstance(cache, EncoderDecoderCache):
+        return [*_layers(cache.self_attention_cache), *_layers(cache.cross_attention_cache)]
     return cache.layers  # pyright: ignore[reportReturnType]
 
 

@@ -2,7 +2,7 @@
 
 Knows no requests. An adapter that isn't loaded is an error here, never quietly the base model.
 
-Shapes: B rows, T new tokens, L columns of the cache, V words of the vocabulary.
+Shapes: B rows, T new tokens, L columns of the cache, S columns that an encoder read, V words of the vocabulary.
 """
 
 import inspect
@@ -12,11 +12,13 @@ from typing import Any
 
 import psutil
 import torch
-from peft import LoraConfig, PeftModel, PeftModelForCausalLM
+from peft import LoraConfig, PeftModel, PeftModelForCausalLM, PeftModelForSeq2SeqLM
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.modeling_outputs import BaseModelOutput
 
 from tunery.core.errors import Problem
+from tunery.replica import cache as caches
 
 _BASE = "__base__"
 """What PEFT calls a row without an adapter."""
@@ -39,6 +41,8 @@ class ServedModel:
         self._loaded = 0
         self._composed: frozenset[str | None] | None = None
         self._takes = frozenset(inspect.signature(model.forward).parameters)
+        self.apart = bool(model.config.is_encoder_decoder)
+        """An encoder reads prompts, and the decoder's text begins with a token of its own."""
         config: Any = model.config.get_text_config()
         self.batches: bool = "past_key_values" in self._takes and _keeps_columns(config)
         """Rows of different answers can share a batch. Models with a running state answer one at a time."""
@@ -51,9 +55,8 @@ class ServedModel:
         inner = f"adapter{self._loaded}"
         try:
             if self._peft is None:
-                self._peft = PeftModelForCausalLM(
-                    self._base, config, adapter_name=inner, autocast_adapter_dtype=False
-                )  # pyright: ignore[reportArgumentType]
+                kind = PeftModelForSeq2SeqLM if self.apart else PeftModelForCausalLM
+                self._peft = kind(self._base, config, adapter_name=inner, autocast_adapter_dtype=False)  # pyright: ignore[reportArgumentType]
             result = self._peft.load_adapter(
                 str(path), adapter_name=inner, torch_device="cpu", autocast_adapter_dtype=False
             )
@@ -92,6 +95,47 @@ class ServedModel:
             tuned.set_adapter(others[0], inference_mode=True)
         tuned.delete_adapter(inner)
 
+    def new_cache(self) -> Cache | None:
+        """An empty cache, for models whose rows share a batch."""
+        if not self.batches:
+            return None
+        return caches.new_pair() if self.apart else caches.new_cache()
+
+    def read(self, prompt: list[int], adapter: str | None, cache: Cache | None) -> torch.Tensor:
+        """Logits [1, V] of an answer's first token."""
+        ids_1T = torch.tensor([prompt])
+        if not self.apart:
+            return self.forward(ids_1T, [adapter], cache)
+        start = torch.tensor([[self._base.config.decoder_start_token_id]])
+        output = self._run(
+            [adapter], input_ids=ids_1T, decoder_input_ids=start, past_key_values=cache, use_cache=True
+        )
+        return output.logits[:, -1].float()
+
+    def go_on(
+        self,
+        ids_BT: torch.Tensor,
+        adapters: list[str | None],
+        cache: Cache,
+        *,
+        mask_BL: torch.Tensor | None,
+        read_BS: torch.Tensor,
+    ) -> torch.Tensor:
+        """The same of the token after each row, where an encoder has read the prompts; `read_BS`: 1 for what is a
+        row's own."""
+        # What was read is in the cache; only its shape is still asked for.
+        seen = torch.zeros(1).expand(*read_BS.shape, self._base.config.d_model)
+        output = self._run(
+            adapters,
+            encoder_outputs=BaseModelOutput(last_hidden_state=seen),  # pyright: ignore[reportArgumentType]
+            attention_mask=read_BS,
+            decoder_input_ids=ids_BT,
+            decoder_attention_mask=mask_BL,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return output.logits[:, -1].float()
+
     def forward(
         self,
         ids_BT: torch.Tensor,
@@ -110,13 +154,15 @@ class ServedModel:
             "logits_to_keep": 1,
         }
         inputs = {name: value for name, value in offered.items() if name in self._takes and value is not None}
+        logits_BV: torch.Tensor = self._run(adapters, input_ids=ids_BT, **inputs).logits[:, -1]
+        return logits_BV.float()
+
+    def _run(self, adapters: list[str | None], **inputs: Any) -> Any:
+        """The model with each row's adapter."""
         if names := self._compose(adapters):
             assert self._peft is not None
-            output = self._peft(input_ids=ids_BT, adapter_names=names, **inputs)
-        else:
-            output = self._base(input_ids=ids_BT, **inputs)
-        logits_BV: torch.Tensor = output.logits[:, -1]
-        return logits_BV.float()
+            return self._peft(adapter_names=names, **inputs)
+        return self._base(**inputs)
 
     def _compose(self, adapters: list[str | None]) -> list[str] | None:
         """Make the rows' adapters active; returns a name per row where they differ."""

@@ -13,14 +13,18 @@ from tunery.schemas.serving import GenerateRequest
 class Prompts:
     """The rendering side of a replica. Knows no tensors."""
 
-    def __init__(self, renderer: ChatRenderer, context: int) -> None:
+    def __init__(self, renderer: ChatRenderer, context: int, *, apart: bool = False) -> None:
+        """`apart`: prompt and answer have the context each for themselves, as where an encoder reads the prompt."""
         self._renderer = renderer
+        self._apart = apart
         self.context = context
 
     def answer(self, request: GenerateRequest, emit: Callable[[Line], None]) -> Answer:
         """Prepare one answer. Raises Problem `context_length_exceeded`, `chat_template_failed`."""
         prompt = self._prompt(request)
         room = self.context - len(prompt)
+        if self._apart and room >= 0:
+            room = self.context
         wanted = request.max_tokens or max(room, 1)
         if wanted > room:
             raise Problem("context_length_exceeded", tokens=len(prompt), wanted=wanted, limit=self.context)

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 import uvicorn
 
-from tunery.data.render import ChatRenderer
 from tunery.engine.policy import answer_dtype
 from tunery.engine.weights import load_model
 from tunery.models.folder import ModelFolder, load_family
+from tunery.models.rendering import renderer_of
 from tunery.replica.adapters import Adapters
 from tunery.replica.app import create_app
 from tunery.replica.decoder import Decoder
@@ -31,8 +31,7 @@ def run(folder: ModelFolder, socket: Path, threads: int, dtype_name: str) -> Non
     torch.set_num_threads(threads)
     family = load_family(folder)
     dtype = answer_dtype(folder.parameters) if dtype_name == "auto" else getattr(torch, dtype_name)
-    renderer = ChatRenderer.open(folder.path, family.CHAT_TEMPLATE)
-    prompts = Prompts(renderer, folder.limit or _CONTEXT_UNKNOWN)
+    prompts = Prompts(renderer_of(folder), folder.limit or _CONTEXT_UNKNOWN, apart=family.TEXT_TO_TEXT)
     model = ServedModel(load_model(folder.path, dtype, family, generate=True), dtype)
     decoder = Decoder(model, prompts.token_text)
     app = create_app(prompts, decoder, Adapters(model, decoder))

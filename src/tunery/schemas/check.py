@@ -1,15 +1,21 @@
-"""What a check of a file is told about it, and what it reports."""
+"""What a check of a file reports. Plain dataclasses: a file is checked before pydantic would be loaded."""
 
+from dataclasses import dataclass
+from dataclasses import field as given
 from typing import Literal
 
-from tunery.schemas.base import Schema
+AS_ALL = {"extra": "forbid", "use_attribute_docstrings": True}
+"""Where pydantic meets them, they are schemas as all others."""
 
 RowKind = Literal["conversation", "preference", "labelled", "text", "captioned"]
 """What a row is once read, whatever the file looked like."""
 
 
-class RowProblem(Schema):
+@dataclass
+class RowProblem:
     """Why one row of a file can't be used, and how to fix it."""
+
+    __pydantic_config__ = AS_ALL
 
     file: str
     line: int
@@ -27,36 +33,22 @@ class RowProblem(Schema):
     """What to do."""
 
 
-TurnName = Literal["role", "content", "user", "assistant", "system", "tool", "call"]
-
-
-class FileOptions(Schema):
-    """What a user tells about a file, where Tunery should not detect it."""
-
-    format: str | None = None
-    """The file's format; none = detected from its content."""
-    columns: dict[str, str] = {}
-    """Which column of the file is read as which field of the format: `{"instruction": "question"}`."""
-    turns: dict[TurnName, str] = {}
-    """How the file names its turns: the keys of role and content, and the names of the roles."""
-    only_named: bool = False
-    """Read only the columns that are listed in `columns`."""
-    salvage: bool = False
-    """Keep the complete rows of a JSON list that is cut off; the cut counts as one bad row."""
-    member: str | None = None
-    """Read only this file of a ZIP."""
-
-
-class Drawn(Schema):
+@dataclass
+class Drawn:
     """A random sample of the accepted rows, where a format limits how many are kept."""
+
+    __pydantic_config__ = AS_ALL
 
     rows: int
     """Rows kept; each row has the same chance."""
     seed: int
 
 
-class CheckReport(Schema):
+@dataclass
+class CheckReport:
     """The outcome of reading a file: rows_read = rows_accepted + rows_rejected, always."""
+
+    __pydantic_config__ = AS_ALL
 
     format: str
     reason: str
@@ -73,7 +65,7 @@ class CheckReport(Schema):
     seconds: float
     fixed: int = 0
     """Accepted rows that were read as a user fixed them."""
-    fields: list[str] = []
+    fields: list[str] = given(default_factory=list)
     """Columns of the first rows."""
     images: int = 0
     """Images in the accepted rows, each verified to its last pixel."""

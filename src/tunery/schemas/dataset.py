@@ -1,23 +1,32 @@
 """Dataset, its versions, and the report of every bad row."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
 from tunery.schemas.base import Microseconds, Name, Schema
-from tunery.schemas.check import CheckReport, FileOptions, RowKind, RowProblem, TurnName
+from tunery.schemas.check import AS_ALL, CheckReport, RowKind, RowProblem
 from tunery.schemas.cleaning import CleaningReport
+from tunery.schemas.file_options import FileOptions, TurnName
 
 
-class QuarantinedRow(RowProblem):
-    """A bad row with its text, as the quarantine file has it."""
+def _describe_what_is_inherited(schema: dict[str, Any]) -> None:
+    """pydantic reads the docstrings of a dataclass's own fields only."""
+    for name, field in TypeAdapter(RowProblem).json_schema()["properties"].items():
+        if "description" in field:
+            schema["properties"][name].setdefault("description", field["description"])
+
+
+@dataclass
+class HeldRow(RowProblem):
+    """A bad row with its text, as the quarantine file has it, and its fixed text."""
+
+    __pydantic_config__ = {**AS_ALL, "json_schema_extra": _describe_what_is_inherited}
 
     text: str
     as_json: str | None = None
     """The row as JSON, where its file has no JSON and the row has named fields."""
-
-
-class HeldRow(QuarantinedRow):
-    """A bad row, with its fixed text."""
-
     fixed: str | None = None
     """Its new text, which the next import reads."""
 

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from tunery.schemas.base import Name, Schema
-from tunery.schemas.check import FileOptions
+from tunery.schemas.file_options import FileOptions
 
 
 class PresetDataset(Schema):

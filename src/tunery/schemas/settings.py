@@ -129,7 +129,11 @@ class TrainingSettings(Schema):
         1000, "Number of steps between checkpoints, which a run can resume from.", ge=1, group="checkpoints"
     )
     checkpoint_limit: int = setting(
-        2, "Number of checkpoints to keep; the oldest is deleted first.", ge=1, group="checkpoints"
+        2,
+        "Number of checkpoints to keep; the oldest is deleted first. The one with the lowest validation loss is kept "
+        "as well.",
+        ge=1,
+        group="checkpoints",
     )
     eval_steps: int = setting(
         0, "Number of steps between validations; 0 = no validation.", ge=0, group="validation"

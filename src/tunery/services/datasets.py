@@ -3,6 +3,7 @@
 from itertools import islice
 from typing import Any, BinaryIO
 
+import msgspec
 import orjson
 from sqlalchemy import Row, select, update
 
@@ -217,7 +218,7 @@ def _version(name: str, row: Row[Any]) -> DatasetVersion:
         bytes=row.bytes,
         format=row.format,
         row_kind=row.row_kind,
-        report=None if row.report is None else CheckReport.model_validate(row.report),
+        report=None if row.report is None else msgspec.convert(row.report, CheckReport),
         error=row.error,
         options=None if row.options is None else ImportOptions.model_validate(row.options),
         filename=row.filename,

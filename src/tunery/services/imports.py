@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 from sqlalchemy import Row, event, func, select, update
 
@@ -157,7 +158,7 @@ def read_quarantine(
     with open_quarantine(ctx, name, number) as lines:
         rows = (orjson.loads(line) for line in lines)
         wanted = (row for row in rows if rule is None or row["rule"] == rule)
-        page = [HeldRow.model_validate(row) for row in islice(wanted, offset, offset + limit)]
+        page = [msgspec.convert(row, HeldRow) for row in islice(wanted, offset, offset + limit)]
     fixed = fixed_rows(ctx, name, number)
     for row in page:
         if (text := fixed.get((row.file, row.row))) is not None:

@@ -3,21 +3,27 @@
 Two catalogues of one form are read: Tunery's own and the administrator's. Where both have a name, theirs counts.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
+from tempfile import mkstemp
 from typing import NamedTuple
 
 import yaml
 from pydantic import ValidationError
 
 from tunery.core.errors import Problem
+from tunery.core.files import is_disk_full
+from tunery.core.folder import DataFolder
+from tunery.core.settings import ServerSettings
 from tunery.schemas.dataset import Dataset, ImportOptions
 from tunery.schemas.preset_data import PresetCatalogue, PresetDataset, PresetEntry, PresetImport
 from tunery.schemas.words import said
 from tunery.services.context import Context
-from tunery.services.imports import queue_import
+from tunery.services.imports import import_file
 from tunery.starter import presets as shipped
 
 CATALOGUE = "presets.yaml"
@@ -31,7 +37,15 @@ class _Offer(NamedTuple):
     """Of the administrator's catalogue."""
 
 
-def list_presets(ctx: Context) -> list[PresetDataset]:
+class Taken(NamedTuple):
+    """A preset, and its file for an import to take over."""
+
+    entry: PresetEntry
+    filename: str
+    file: Path
+
+
+def list_presets(settings: ServerSettings) -> list[PresetDataset]:
     """What is offered, the administrator's first. Raises Problem `presets_unusable`."""
     return [
         PresetDataset(
@@ -41,30 +55,54 @@ def list_presets(ctx: Context) -> list[PresetDataset]:
             licence=entry.licence,
             shipped=folder is None,
         )
-        for entry, folder in _offers(ctx).values()
+        for entry, folder in _offers(settings).values()
     ]
 
 
-def import_preset(ctx: Context, preset: str, wanted: PresetImport) -> Dataset:
-    """Queue the import of one. Raises Problem `not_found`, `presets_unusable`, `file_missing`."""
-    offers = _offers(ctx)
+@contextmanager
+def taken(settings: ServerSettings, preset: str) -> Iterator[Taken]:
+    """A preset with its file, which takes seconds: no transaction is to be open meanwhile. What no import took over is
+    gone afterwards.
+
+    Raises Problem `not_found`, `presets_unusable`, `file_missing`, `disk_full`.
+    """
+    offers = _offers(settings)
     if preset not in offers:
         raise Problem("not_found", noun="ready-made dataset", name=preset, list=_LIST)
     entry, folder = offers[preset]
     filename, place = _generated(entry) if folder is None else _copied(entry, folder)
+    uploads = DataFolder(settings.folder).uploads
+    handle, made = mkstemp(prefix="upload_", dir=uploads)
+    os.close(handle)
+    file = Path(made)
+    try:
+        place(file)
+        yield Taken(entry, filename, file)
+    except OSError as error:
+        if is_disk_full(error):
+            raise Problem("disk_full", path=str(uploads)) from error
+        raise
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def import_preset(ctx: Context, preset: Taken, wanted: PresetImport) -> Dataset:
+    """Queue the import of one."""
+    entry = preset.entry
     options = ImportOptions(
         **entry.model_dump(exclude=_DESCRIBES),
         accept_bad_rows=wanted.accept_bad_rows,
         publish=wanted.publish,
     )
-    return queue_import(ctx, wanted.name or entry.name, filename, options, None, place)
+    name = wanted.name or entry.name
+    return import_file(ctx, name=name, source=preset.file, filename=preset.filename, options=options)
 
 
-def _offers(ctx: Context) -> dict[str, _Offer]:
+def _offers(settings: ServerSettings) -> dict[str, _Offer]:
     """By name."""
     offers: dict[str, _Offer] = {}
-    if ctx.settings.preset_data:
-        folder = Path(ctx.settings.preset_data).expanduser().resolve()
+    if settings.preset_data:
+        folder = Path(settings.preset_data).expanduser().resolve()
         offers |= {entry.name: _Offer(entry, folder) for entry in _entries(folder / CATALOGUE)}
     for entry in _entries(shipped.CATALOGUE):
         offers.setdefault(entry.name, _Offer(entry, None))

@@ -53,7 +53,7 @@ def resolve(
 
     Raises Problem, with everything that is wrong: unknown_extension, unknown_setting, setting_invalid,
     setting_out_of_range, setting_without_effect, format_not_for_method, images_not_learnt, too_few_rows,
-    no_chat_template; schedule_needs_pipeline.
+    no_chat_template, method_not_for_model, encoder_decoder_unknown; schedule_needs_pipeline.
     """
     if spec.trigger.type == "schedule":
         raise Problem("schedule_needs_pipeline", where=Where(field="trigger"))
@@ -82,6 +82,7 @@ def resolve(
         data = recipe.pinned(spec.data, train, general)
         parts = recipe.parts_of(data, train, general, begun.replay)
         learnt = [*train, *([general] if general else []), *begun.replay.facts]
+        _check_fit(spec.method, base)
         _check_data(spec.method, method, base, learnt, validation, held_out)
         _check_minimum(recipe.minimum_of(parts, learnt, minimum_rows, length))
     evaluate = spec.evaluate.model_copy(update={"metrics": _metrics(spec, held_out)})
@@ -163,6 +164,35 @@ def default_name(base_model: str) -> str:
     """`ft_[base model]_[timestamp]`."""
     base = re.sub(r"[^A-Za-z0-9._\-]+", "-", base_model.rstrip("/").rpartition("/")[2]).strip("-") or "model"
     return f"ft_{base[:80]}_{stamp(now_us())}"
+
+
+def _check_fit(name: str, base: ModelFolder) -> None:
+    """Whether such a model can be trained, and by this method."""
+    family = load_family(base)
+    if base.config.get("is_encoder_decoder") and not family.TEXT_TO_TEXT:
+        raise Problem(
+            "encoder_decoder_unknown",
+            where=Where(field="base_model"),
+            name=base.path.name,
+            model_type=base.model_type,
+        )
+    if family.TEXT_TO_TEXT and (reason := _needs_one_network(METHODS.load(name))):
+        fitting = ", ".join(one for one, method in METHODS.all() if not _needs_one_network(method))
+        raise Problem(
+            "method_not_for_model",
+            where=Where(field="method"),
+            family=family.TITLE,
+            method=name,
+            reason=reason,
+            fitting=fitting,
+        )
+
+
+def _needs_one_network(method: Method) -> str | None:
+    """Why a method can't train a model that reads with an encoder and writes with a decoder; None where it can."""
+    if "text" in method.TAKES:
+        return "plain text has no prompt for the encoder to read"
+    return "they have no place for the head that gives scores" if "score" in method.NEEDS else None
 
 
 def _check_data(

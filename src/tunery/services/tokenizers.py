@@ -11,6 +11,7 @@ from tunery.core.errors import Problem
 from tunery.data.render import ChatRenderer
 from tunery.data.vocabulary import read_tokenizer_files
 from tunery.models.folder import ModelFolder, can_chat, load_family
+from tunery.models.rendering import renderer_of
 from tunery.services import base_models
 from tunery.services.context import Context
 
@@ -26,13 +27,14 @@ class ModelTokenizer:
     name: str
     folder: ModelFolder
     files: dict[str, bytes]
-    family_template: str | None
 
     @property
     def digest(self) -> str:
         """Changes when any file does that tokens depend on."""
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
-        told = orjson.dumps([hashes, self.family_template], option=orjson.OPT_SORT_KEYS)
+        family = load_family(self.folder)
+        start = self.folder.decoder_start if family.TEXT_TO_TEXT else None
+        told = orjson.dumps([hashes, family.CHAT_TEMPLATE, start], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(told).hexdigest()
 
     def renderer(self) -> ChatRenderer:
@@ -41,7 +43,7 @@ class ModelTokenizer:
         with _lock:
             found = _renderers.pop(key, None)
         if found is None:
-            found = ChatRenderer(self.files, family_template=self.family_template, name=self.name)
+            found = renderer_of(self.folder, files=self.files, name=self.name)
         with _lock:
             _renderers[key] = found
             while len(_renderers) > _HELD:
@@ -56,7 +58,6 @@ def tokenizer_of(ctx: Context, base_model: str) -> ModelTokenizer:
         name=base_model,
         folder=folder,
         files=read_tokenizer_files(folder.path),
-        family_template=load_family(folder).CHAT_TEMPLATE,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tunery.core.errors import Problem, Where
+from tunery.core.settings import ServerSettings
 from tunery.schemas.words import said
 from tunery.services.context import Context
 from tunery.web.nav import entries
@@ -29,6 +30,11 @@ class Visit:
 
     request: Request
     project: str
+
+    @property
+    def settings(self) -> ServerSettings:
+        """The server's."""
+        return self.request.app.state.tunery.settings
 
     @contextmanager
     def reading(self) -> Iterator[Context]:

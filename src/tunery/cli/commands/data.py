@@ -13,7 +13,7 @@ from tunery.cli.preset_data import PRESETS
 from tunery.cli.rows_in_words import show_row
 
 if TYPE_CHECKING:
-    from tunery.schemas.check import FileOptions
+    from tunery.schemas.file_options import FileOptions
 
 API_VERSION = 1
 
@@ -60,7 +60,7 @@ def _file_options(command: Callable[..., None]) -> Callable[..., None]:
 def _said(format: str | None, columns: Any, turns: Any, only_named: bool, salvage: bool) -> "FileOptions":
     from pydantic import ValidationError
 
-    from tunery.schemas.check import FileOptions
+    from tunery.schemas.file_options import FileOptions
 
     try:
         return FileOptions(

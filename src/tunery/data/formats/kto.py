@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from tunery.data.asked import LISTS, asked_in
+from tunery.data.asked import LISTS, QUICK_ASKED, asked_in
 from tunery.data.fields import as_object, text_of
 from tunery.data.pictures import images_in, place_images
 from tunery.data.rows import Labelled, Row, RowError
+from tunery.data.spelling import OPENAI, SHAREGPT, quick_turns
 from tunery.data.turns import conversation
 from tunery.schemas.check import RowKind
 
@@ -53,3 +54,6 @@ def _label(fields: dict[str, Any]) -> bool:
             "field_missing", "Add `label`: true or false.", field="label", found=sorted(fields)[:20]
         )
     raise RowError("not_a_truth_value", "Write `label` as true or false.", field="label", found=label)
+
+
+QUICK = quick_turns({**QUICK_ASKED, **dict.fromkeys(_ANSWERS, "answer"), "label": "label"}, SHAREGPT, OPENAI)

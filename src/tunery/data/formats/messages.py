@@ -32,4 +32,4 @@ def read(record: object) -> Row:
     return talk_in(as_object(record), "messages")
 
 
-QUICK = quick_turns("messages", OPENAI)
+QUICK = quick_turns({"messages": "turns"}, OPENAI)

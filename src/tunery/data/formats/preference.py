@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tunery.data.asked import LISTS, Asked, answer_of, asked_in
+from tunery.data.asked import LISTS, QUICK_ASKED, Asked, answer_of, asked_in
 from tunery.data.fields import as_object
 from tunery.data.pictures import images_in, place_images
 from tunery.data.rows import Preference, Row, RowError
-from tunery.data.spelling import turns_of
+from tunery.data.spelling import OPENAI, SHAREGPT, quick_turns, turns_of
 from tunery.data.turns import conversation
 from tunery.schemas.check import RowKind
 
@@ -99,3 +99,10 @@ def _two_talks(fields: dict[str, Any]) -> tuple[Asked, list[str]]:
             raise RowError("no_answer_at_end", fix, field=name, found=role)
         answers.append(_not_empty(answer, name))
     return Asked(chosen[:-1], "chosen", 0), answers
+
+
+QUICK = quick_turns(
+    {**QUICK_ASKED, **dict.fromkeys(_RANKED, "never"), "chosen": "chosen", "rejected": "rejected"},
+    SHAREGPT,
+    OPENAI,
+)

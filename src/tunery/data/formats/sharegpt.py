@@ -30,4 +30,4 @@ def read(record: object) -> Row:
     return talk_in(as_object(record), "conversations")
 
 
-QUICK = quick_turns("conversations", SHAREGPT)
+QUICK = quick_turns({"conversations": "turns"}, SHAREGPT)

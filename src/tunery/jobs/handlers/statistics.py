@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tunery.data.render import ChatRenderer
 from tunery.data.statistics import measure
 from tunery.data.store import VersionReader
 from tunery.jobs.analyses import finding_out, keep, telling
 from tunery.jobs.queue import Claim
 from tunery.jobs.work import Work
-from tunery.models.folder import inspect_folder, load_family
+from tunery.models.folder import inspect_folder
+from tunery.models.rendering import renderer_of
 
 API_VERSION = 1
 
@@ -22,8 +22,7 @@ def work(work: Work) -> None:
         version = VersionReader(work.blobs, payload["manifest"])
         renderer = None
         if payload["path"] is not None:
-            base = inspect_folder(Path(payload["path"]))
-            renderer = ChatRenderer.open(base.path, load_family(base).CHAT_TEMPLATE)
+            renderer = renderer_of(inspect_folder(Path(payload["path"])))
         facts = folder / "facts"
         found, lengths = measure(version, renderer, facts, telling(work, len(version)))
         keep(work, {"found": found.model_dump(mode="json"), "lengths": lengths}, facts)

@@ -8,3 +8,4 @@ PACKED = False
 LORA_TARGETS: tuple[str, ...] = ()
 EXPERTS: tuple[str, ...] = ()
 RUNS_WITH: dict[str, object] = {}
+TEXT_TO_TEXT = False

@@ -15,3 +15,4 @@ LORA_TARGETS: tuple[str, ...] = (
 )
 EXPERTS: tuple[str, ...] = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 RUNS_WITH: dict[str, object] = {}
+TEXT_TO_TEXT = False

@@ -8,3 +8,4 @@ PACKED = False
 LORA_TARGETS: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 EXPERTS: tuple[str, ...] = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 RUNS_WITH: dict[str, object] = {}
+TEXT_TO_TEXT = False

@@ -23,6 +23,8 @@ class Family(Protocol):
     """Ends of the names of the weights that hold all experts of a layer, in a mixture of experts."""
     RUNS_WITH: Mapping[str, Any]
     """What of its config.json is another here, without a change of what the model says."""
+    TEXT_TO_TEXT: bool
+    """An encoder reads the prompt and a decoder writes the answer; of the others, one network does both."""
 
 
 FAMILIES: Point[Family] = Point("tunery.models.families", "model family", api_version=1)

@@ -12,3 +12,4 @@ PACKED = False
 LORA_TARGETS: tuple[str, ...] = ()
 EXPERTS: tuple[str, ...] = ()
 RUNS_WITH: dict[str, object] = {"rescale_every": 0}
+TEXT_TO_TEXT = False

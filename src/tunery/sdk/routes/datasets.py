@@ -9,7 +9,6 @@ import orjson
 from pydantic import ValidationError
 
 from tunery.core.errors import Problem, Where
-from tunery.schemas.check import TurnName
 from tunery.schemas.cleaning import CleaningStep, CleanRequest
 from tunery.schemas.dataset import (
     Dataset,
@@ -24,6 +23,7 @@ from tunery.schemas.dataset import (
     RowFix,
     RowPage,
 )
+from tunery.schemas.file_options import TurnName
 from tunery.schemas.project import Page
 from tunery.schemas.task import Task
 from tunery.schemas.words import said

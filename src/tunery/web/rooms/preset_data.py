@@ -16,7 +16,7 @@ router = room()
 def preset_values(ctx: Context) -> dict[str, Any]:
     """What the list needs. A list that an administrator got wrong is no reason not to upload a file."""
     try:
-        offered = preset_data.list_presets(ctx)
+        offered = preset_data.list_presets(ctx.settings)
     except Problem as problem:
         return {"presets": [], "presets_problem": problem}
     taken = {one.name for one in offered if datasets.find_dataset(ctx, one.name)}
@@ -26,6 +26,6 @@ def preset_values(ctx: Context) -> dict[str, Any]:
 @router.post("/datasets/presets/{preset}/import")
 def take(visit: Visitor, preset: str) -> Response:
     """Import one under its own name."""
-    with visit.writing() as ctx:
-        made = preset_data.import_preset(ctx, preset, PresetImport())
+    with preset_data.taken(visit.settings, preset) as taken, visit.writing() as ctx:
+        made = preset_data.import_preset(ctx, taken, PresetImport())
     return visit.go(f"/datasets/{made.name}")

@@ -2,7 +2,8 @@
 import { _, coded, element } from "./texts.js";
 
 const ORIGINS = { user: _("changed"), recommended: _("recommended"), default: _("default"), continued: _("earlier run"), template: _("template") };
-const title = (name) => name.replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
+const SPELT = { lora: "LoRA", rslora: "rsLoRA", dora: "DoRA", lr: "LR", nf4: "NF4", int8: "INT8", neftune: "NEFTune" };
+const title = (name) => name.split("_").map((word) => SPELT[word] ?? word).join(" ").replace(/^./, (letter) => letter.toUpperCase());
 
 function kindOf(schema) {
   const options = schema.enum ?? schema.anyOf?.flatMap((one) => one.enum ?? (one.const === undefined ? [] : [one.const]));

@@ -1,4 +1,4 @@
-"""What the compiled work on rows saves, part by part, there and back: `python -m bench.rowwise [--rounds 8]`.
+"""What the compiled work saves, part by part, there and back: `python -m bench.compiled [--rounds 8]`.
 
 torch and the compiled code take turns in one process on one thread; the least processor time of each is printed, and
 their ratio. Sizes are those of a step of the Llama of `bench.engine`: 2,752 tokens, 1,856 of them supervised.
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tunery.engine import rowwise
+from tunery.engine import rowwise, tiles
+from tunery.engine.attention import segment_attention
 from tunery.engine.loss import to_errors
+from tunery.engine.optim import Optimizer
 
 TOKENS, SUPERVISED, WIDTH, INNER, HEADS, VOCABULARY = 2752, 1856, 384, 1024, 6, 32_000
 
@@ -40,6 +42,43 @@ def torch_rotation(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat([-second, first], -1) * sin
 
 
+def without(work: Callable[[], object]) -> Callable[[], object]:
+    """The same as where the compiled code couldn't be built."""
+
+    def done() -> object:
+        kept = rowwise.LIBRARY, tiles.LIBRARY
+        rowwise.LIBRARY = tiles.LIBRARY = None
+        try:
+            return work()
+        finally:
+            rowwise.LIBRARY, tiles.LIBRARY = kept
+
+    return done
+
+
+def attention() -> Callable[[], object]:
+    """Of a layer, over four rows that fill the batch."""
+    shapes = ((0, 1024), (0, 650), (0, 700), (0, 378))
+    q, k = drawn(1, HEADS, TOKENS, 64).requires_grad_(), drawn(1, 2, TOKENS, 64).requires_grad_()
+    v, module = drawn(1, TOKENS, 2, 64).transpose(1, 2).requires_grad_(), torch.nn.Module()
+    return both_ways(lambda q, k, v: segment_attention(module, q, k, v, None, shapes=shapes)[0], q, k, v)
+
+
+def optimizer() -> Callable[[], object]:
+    """The norm of all gradients and a step, for the whole model's weights."""
+    layers = [torch.nn.Linear(WIDTH, size, bias=False) for size in (VOCABULARY, VOCABULARY, *[INNER] * 32)]
+    model = torch.nn.Sequential(*layers).bfloat16()
+    made = Optimizer(model, torch.bfloat16, weight_decay=0.1, max_grad_norm=1.0)
+    weights = list(model.parameters())
+    gradients = [torch.randn_like(one) for one in weights]
+
+    def step() -> None:
+        torch.autograd.backward(weights, gradients)
+        made.step(1e-3, 1.0, made.gradient_norm(1.0))
+
+    return step
+
+
 def parts() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     """By name, torch's way and the compiled one."""
     x, weight = drawn(1, TOKENS, WIDTH).requires_grad_(), drawn(WIDTH).requires_grad_()
@@ -49,6 +88,15 @@ def parts() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     scores, hidden = drawn(2, 768, 512), torch.ones(256, 512, dtype=torch.bool).triu(257)
     logits, targets = drawn(SUPERVISED, VOCABULARY), torch.randint(VOCABULARY, (SUPERVISED,))
     kept, nll = logits.clone(), torch.empty(SUPERVISED)
+
+    rows, inner, low, up_B = drawn(TOKENS, WIDTH), drawn(TOKENS, INNER), drawn(TOKENS, 8), drawn(INNER, 8)
+    whole = {
+        "attention": attention(),
+        "weights' gradient": lambda: tiles.product(inner.mT, rows),
+        "adapter's output": lambda: tiles.product(low, up_B.mT, 2.0, onto=inner),
+        "adapter's gradient": lambda: tiles.product(low.mT, inner, 2.0).mT,
+        "optimizer": optimizer(),
+    }
 
     def torch_softmax() -> Tensor:
         seen = scores.clone().view(2, 3, 256, 512).masked_fill_(hidden, float("-inf"))
@@ -63,6 +111,7 @@ def parts() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
             lambda: to_errors(kept, targets, nll, True),
             lambda: rowwise.losses(logits, targets, nll, True),
         ),
+        **{name: (without(work), work) for name, work in whole.items()},
     }  # fmt: skip
 
 
@@ -79,14 +128,14 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=8)
     rounds = parser.parse_args().rounds
-    if rowwise.LIBRARY is None:
+    if rowwise.LIBRARY is None or tiles.LIBRARY is None:
         sys.exit("The compiled code isn't there: see `tunery doctor`.")
     torch.set_num_threads(1)
     for name, (theirs, ours) in parts().items():
         times = [(spent(theirs), spent(ours)) for _ in range(rounds)][1:]
         slow, fast = (min(column) * 1000 for column in zip(*times, strict=True))
         sys.stdout.write(
-            f"{name:16} torch {slow:7.2f} ms, compiled {fast:7.2f} ms: {slow / fast:4.1f} times faster\n"
+            f"{name:18} torch {slow:7.2f} ms, compiled {fast:7.2f} ms: {slow / fast:4.1f} times faster\n"
         )
 
 
