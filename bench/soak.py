@@ -71,10 +71,12 @@ def soak(folder: Path, scale: float, seed: int) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for name, (lines, size, own_seed) in files.items():
-        path = folder / "rows.jsonl"
+        few, path = folder / "few.jsonl", folder / "rows.jsonl"
+        _write(few, lines(min(size, 1000), own_seed))
         written = _write(path, lines(size, own_seed))
-        one = measure(Path(sys.executable), OURS, path)
+        one = measure(Path(sys.executable), OURS, few, path)
         found[name] = {**one, "bytes": path.stat().st_size, "rows_written": written}
+        few.unlink()
         path.unlink()
     return {
         "files": found,

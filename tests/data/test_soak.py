@@ -13,6 +13,7 @@ def test_a_hundredth_of_the_soak(tmp_path: Path) -> None:
     found = soak(tmp_path, 0.01, seed=1)
     assert misses(found) == []
     assert found["files"]["ten times the rows"]["rows"] == 100_000
+    assert all(one["picked_seconds"] > 0 for one in found["files"].values())
     assert list(tmp_path.iterdir()) == []
 
 

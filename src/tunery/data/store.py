@@ -89,9 +89,10 @@ class VersionWriter:
         """All there were; whoever gives up closes those that wait to be."""
         self._size = self._begun = 0
         """Of the shard that is being written: its bytes, and those that the disk has been told of."""
-        self._frames: list[tuple[int, int, int]] = []
-        self._frame = (0, 0)
-        """Where the frame starts that isn't closed yet, and its rows."""
+        self._ends: list[int] = []
+        self._rows_at_ends: list[int] = []
+        """Where the shard's frames end, and how many of its rows stand before each end."""
+        self._shard_rows = 0
         self._shards: list[tuple[Shard, bytes]] = []
         """Each with its index, which isn't stored yet."""
         self._rows = 0
@@ -200,26 +201,29 @@ class VersionWriter:
 
     def _note_frames(self, part: Part) -> None:
         """Close the frames that are full with these rows."""
-        begin, rows = self._frame
-        taken = 0
-        for last in full_frames(part.ends, begin + FRAME_BYTES - self._size, FRAME_BYTES):
-            end = self._size + part.ends[last]
-            self._frames.append((begin, end - begin, rows + last + 1 - taken))
-            begin, rows, taken = end, 0, last + 1
-        self._frame = (begin, rows + len(part) - taken)
+        begin = self._ends[-1] if self._ends else 0
+        full = full_frames(part.ends, begin + FRAME_BYTES - self._size, FRAME_BYTES)
+        self._ends += [self._size + part.ends[last] for last in full]
+        self._rows_at_ends += [self._shard_rows + last + 1 for last in full]
+        self._shard_rows += len(part)
         self._size += len(part.text)
 
     def _close_shard(self, digest: str) -> None:
-        begin, rows = self._frame
-        if rows:
-            self._frames.append((begin, self._size - begin, rows))
-        index = msgspec.json.encode(self._frames)
-        count = sum(rows for _, _, rows in self._frames)
+        ends, rows = self._ends, self._rows_at_ends
+        if not ends or ends[-1] < self._size:
+            ends.append(self._size)
+            rows.append(self._shard_rows)
+        frames = [
+            (begin, end - begin, after - before)
+            for begin, end, before, after in zip([0, *ends], ends, [0, *rows], rows, strict=False)
+        ]
+        index = msgspec.json.encode(frames)
         named = hashlib.sha256(index).hexdigest()
-        self._shards.append((Shard(digest=digest, index=named, rows=count, bytes=self._size), index))
+        shard = Shard(digest=digest, index=named, rows=self._shard_rows, bytes=self._size)
+        self._shards.append((shard, index))
         file, self._file = self._file, None
-        self._size = self._begun = 0
-        self._frames, self._frame = [], (0, 0)
+        self._size = self._begun = self._shard_rows = 0
+        self._ends, self._rows_at_ends = [], []
         if file is not None:
             self._writing.add(0, self._syncing.add, 0, _close, file)
 

@@ -5,6 +5,10 @@
 
 #include "_tiles.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include <math.h>
 
 enum { GROUP = 256, WIDEST = 512 }; /* queries that the way back takes at a time; numbers of a head's token */
@@ -299,8 +303,13 @@ FAST static void give(const float *lots, const Piece *p, size example, size widt
     size seen = p->shared + p->length, deep = over(width, SIDE);
     for (size i = 0; i < seen; i++) {
         size token = (i < p->shared ? p->trunk + i : p->start + i - p->shared) - example;
-        for (size d = 0; d < width; d++)
-            rows[token * width + d] += lots[((i / SIDE) * deep + d / SIDE) * LOT + (i % SIDE) * 32 + d % 32];
+        const float *from = lots + i / SIDE * deep * LOT + i % SIDE * 32;
+        for (size d = 0; d < width; d += 16) {
+            __mmask16 inside = (__mmask16)first_of_32(least(width - d, 16));
+            float *to = rows + token * width + d;
+            __m512 more = _mm512_loadu_ps(from + d / SIDE * LOT + d % SIDE);
+            _mm512_mask_storeu_ps(to, inside, _mm512_add_ps(_mm512_maskz_loadu_ps(inside, to), more));
+        }
     }
 }
 
@@ -314,20 +323,29 @@ FAST static void write_rows(const float *x, bf16 *out, size stride, size rows, s
         }
 }
 
-/* An example's way back for one key head and the heads that share it. */
-FAST static void example_back(
-    const Task *t, size first, size beyond, Heads q, Heads k, Heads v, Heads out, Heads grad, Heads dq, Heads dk,
-    Heads dv, size key_head, const float *logs, size tokens) {
-    static __thread void *kept[14];
-    static __thread size has[14];
-    size longest = 0, example = t->pieces[first].start, sharing = t->heads / t->key_heads;
+/* The way back: what was given, what came out and its gradient, the sums' logarithms [heads, tokens], and where the
+   gradients go. */
+typedef struct {
+    Heads q, k, v, out, grad, dq, dk, dv;
+    const float *logs;
+    size tokens;
+} Back;
+
+static size end_of(const Task *t, size piece) { return t->pieces[piece].start + t->pieces[piece].length; }
+
+/* An example's way back for one head. What its keys and values get is put into rows of fp32, a token after another.
+ */
+FAST static void head_back(
+    const Task *t, const Back *b, size first, size beyond, size head, float *key_rows, float *value_rows) {
+    static __thread void *kept[12];
+    static __thread size has[12];
+    size longest = 0, example = t->pieces[first].start, key_head = head / (t->heads / t->key_heads);
     for (size i = first; i < beyond; i++) {
         size seen = t->pieces[i].shared + t->pieces[i].length;
         longest = seen > longest ? seen : longest;
     }
-    size length = t->pieces[beyond - 1].start + t->pieces[beyond - 1].length - example;
-    size all = over(longest, STEP), deep = over(t->width, STEP), value_deep = over(t->value_width, STEP),
-         panels = GROUP / SIDE;
+    size all = over(longest, STEP), deep = over(t->width, STEP), value_deep = over(t->value_width, STEP);
+    size panels = GROUP / SIDE, length = end_of(t, beyond - 1) - example;
     Work w = {
         .keys = room(kept, has, all * deep * LOT * 2),
         .values = room(kept + 1, has + 1, all * value_deep * LOT * 2),
@@ -342,27 +360,52 @@ FAST static void example_back(
         .dkeys = room(kept + 10, has + 10, all * deep * LOT * 4),
         .dvalues = room(kept + 11, has + 11, all * value_deep * LOT * 4),
     };
-    float *key_rows = room(kept + 12, has + 12, length * t->width * 4),
-          *value_rows = room(kept + 13, has + 13, length * t->value_width * 4);
     memset(key_rows, 0, (size_t)(length * t->width) * 4);
     memset(value_rows, 0, (size_t)(length * t->value_width) * 4);
     for (size i = first; i < beyond; i++) {
         const Piece *p = t->pieces + i;
         size steps = over(p->shared + p->length, STEP);
-        pack_tokens(k, key_head, p, t->width, w.keys);
-        pack_tokens(v, key_head, p, t->value_width, w.values);
-        pack_turned(k, key_head, p, t->width, w.turned);
+        pack_tokens(b->k, key_head, p, t->width, w.keys);
+        pack_tokens(b->v, key_head, p, t->value_width, w.values);
+        pack_turned(b->k, key_head, p, t->width, w.turned);
         memset(w.dkeys, 0, (size_t)(steps * deep * LOT) * 4);
         memset(w.dvalues, 0, (size_t)(steps * value_deep * LOT) * 4);
-        for (size head = key_head * sharing; head < (key_head + 1) * sharing; head++)
-            for (size at = 0; at < p->length; at += GROUP)
-                group_back(t, p, &w, q, out, grad, dq, head, logs + head * tokens, at);
+        for (size at = 0; at < p->length; at += GROUP)
+            group_back(t, p, &w, b->q, b->out, b->grad, b->dq, head, b->logs + head * b->tokens, at);
         give(w.dkeys, p, example, t->width, key_rows);
         give(w.dvalues, p, example, t->value_width, value_rows);
     }
-    write_rows(key_rows, dk.x + key_head * dk.head + example * dk.token, dk.token, length, t->width);
-    write_rows(value_rows, dv.x + key_head * dv.head + example * dv.token, dv.token, length, t->value_width);
 }
+
+FAST static void add_rows(const float *x, float *to, size count) {
+    for (size i = 0; i < count; i++) to[i] += x[i];
+}
+
+/* An example's way back for one key head and those that share it. */
+FAST static void example_back(const Task *t, const Back *b, size first, size beyond, size key_head) {
+    static __thread void *kept[2];
+    static __thread size has[2];
+    size example = t->pieces[first].start, length = end_of(t, beyond - 1) - example;
+    size keys = length * t->width, values = length * t->value_width, sharing = t->heads / t->key_heads;
+    float *sum = room(kept, has, (keys + values) * 4), *more = room(kept + 1, has + 1, (keys + values) * 4);
+    for (size i = 0; i < sharing; i++) {
+        float *rows = i ? more : sum;
+        head_back(t, b, first, beyond, key_head * sharing + i, rows, rows + keys);
+        if (i) add_rows(rows, sum, keys + values);
+    }
+    write_rows(sum, b->dk.x + key_head * b->dk.head + example * b->dk.token, b->dk.token, length, t->width);
+    write_rows(
+        sum + keys, b->dv.x + key_head * b->dv.head + example * b->dv.token, b->dv.token, length, t->value_width);
+}
+
+/* Add up what the heads that share a key head gave, in the same order as above. parts: [heads, tokens, width]. */
+FAST static void write_shared(const Task *t, Heads to, size key_head, size tokens, size width, float *parts) {
+    size sharing = t->heads / t->key_heads, count = tokens * width;
+    float *sum = parts + key_head * sharing * count;
+    for (size i = 1; i < sharing; i++) add_rows(sum + i * count, sum, count);
+    write_rows(sum, to.x + key_head * to.head, to.token, tokens, width);
+}
+
 /* How many bytes of `room` the way there needs. */
 size attention_room(const Piece *pieces, size count, size key_heads, size width, size value_width) {
     size lots = 0;
@@ -417,23 +460,40 @@ void attention_forward(const Task *t, Heads *q, Heads *k, Heads *v, bf16 *out, f
 void attention_backward(
     const Task *t, Heads *q, Heads *k, Heads *v, Heads *out, Heads *grad, Heads *dq, Heads *dk, Heads *dv,
     const float *logs, size tokens) {
-    size *firsts = malloc(sizeof(size) * (size_t)(t->count + 1)), examples = 0;
+    Back b = {*q, *k, *v, *out, *grad, *dq, *dk, *dv, logs, tokens};
+    size *firsts = malloc(sizeof(size) * (size_t)(t->count + 1)), examples = 0, threads = 1;
     if (!firsts) abort();
     for (size i = 0; i < t->count; i++)
         if (!t->pieces[i].shared) firsts[examples++] = i;
     firsts[examples] = t->count;
+#ifdef _OPENMP
+    threads = omp_get_max_threads();
+#endif
+    /* Where there are fewer key heads than threads, each head goes by itself, which takes more memory. */
+    float *parts = NULL;
+    if (examples * t->key_heads < threads && t->key_heads < t->heads)
+        parts = malloc((size_t)(t->heads * tokens * (t->width + t->value_width)) * 4);
+    float *value_parts = parts ? parts + t->heads * tokens * t->width : NULL;
+    size heads = parts ? t->heads : t->key_heads;
 #pragma omp parallel
     {
         tiles_begin();
 #pragma omp for schedule(dynamic)
-        for (size u = 0; u < examples * t->key_heads; u++) {
-            size example = u / t->key_heads;
-            example_back(
-                t, firsts[example], firsts[example + 1], *q, *k, *v, *out, *grad, *dq, *dk, *dv, u % t->key_heads,
-                logs, tokens);
+        for (size u = 0; u < examples * heads; u++) {
+            size first = firsts[u / heads], beyond = firsts[u / heads + 1], head = u % heads;
+            size row = head * tokens + t->pieces[first].start;
+            if (parts)
+                head_back(t, &b, first, beyond, head, parts + row * t->width, value_parts + row * t->value_width);
+            else example_back(t, &b, first, beyond, head);
         }
         tiles_end();
+#pragma omp for schedule(dynamic)
+        for (size u = 0; u < (parts ? t->key_heads * 2 : 0); u++) {
+            if (u % 2) write_shared(t, *dv, u / 2, tokens, t->value_width, value_parts);
+            else write_shared(t, *dk, u / 2, tokens, t->width, parts);
+        }
     }
+    free(parts);
     free(firsts);
 }
 #endif
