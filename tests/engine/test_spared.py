@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.toys import attempt, toy_model
 
@@ -19,7 +20,7 @@ finally:
 """
 
 
-def imported(folder: Path, base: Path, **settings: object) -> bool:
+def imported(folder: Path, base: Path, **settings: Any) -> bool:
     """Whether the package is there after PEFT is, in an engine told of such a run."""
     asked = attempt(folder, base, kind="estimate", **settings)
     done = subprocess.run(

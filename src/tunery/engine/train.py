@@ -379,7 +379,9 @@ class Training:
         position = self.position
         if position.best is not None and (position.validation_loss or 0.0) > position.best[0]:
             loss, step = position.best
-            self.events.log(f"Validation loss was lowest at step {step} ({loss:.4g}); its checkpoint is kept.")
+            self.events.log(
+                f"Validation loss was lowest at step {step} ({loss:.4g}); its checkpoint is kept."
+            )
         result = TrainResult(
             status="succeeded",
             steps=position.step,
