@@ -34,7 +34,7 @@ def test_mangled_rows_never_touch_foreign_memory(tmp_path: Path) -> None:
 
 
 def test_what_is_in_the_way_of_compiling_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / ROWS.source
+    broken = tmp_path / ROWS.sources[0]
     broken.parent.mkdir(parents=True)
     broken.write_text("int main(")
     assert broken.name in ROWS.compile(tmp_path)
