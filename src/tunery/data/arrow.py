@@ -6,6 +6,7 @@ Columns: `row` (canonical JSON, binary) and `characters` (its content's length, 
 import errno
 import mmap
 import os
+import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -28,7 +29,7 @@ _GIVE_BACK_BYTES = 4 << 20
 def write_arrow(path: Path, lines: Iterable[bytes]) -> int:
     """Write canonical rows to `path`, whole or not at all; returns how many. Raises Problem `disk_full`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     count = 0
     try:
         with aside.open("wb") as file:
