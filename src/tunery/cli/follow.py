@@ -51,7 +51,7 @@ def follow_log(client: Client, run: str, part: RunLog) -> None:
             if ended and not newer.text:
                 return
             if not newer.text:
-                time.sleep(POLL)
+                time.sleep(POLL)  # the log is on another machine
     except KeyboardInterrupt:
         click.get_current_context().exit(130)
 

@@ -7,26 +7,22 @@ within and rounded once. Where the library couldn't be built, `LIBRARY` is None 
 import ctypes
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
 
 from tunery.engine import tiles
+from tunery.engine.compiled import load_library
 
 PARTS = 32
 """In how many sums the gradient of a norm's weights is taken, whatever the number of threads."""
 
 
 def _load() -> ctypes.CDLL | None:
-    path = Path(__file__).with_name("_rowwise.so")
-    if not path.is_file():
+    library = load_library("_rowwise.so")
+    if library is None:
         return None
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError:
-        return None  # built on another machine
     matrix, count, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
     for name, kinds in {
         "norm_forward": [matrix] * 4 + [count] * 2 + [number] * 2,

@@ -7,10 +7,11 @@ model.
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+
+from tunery.engine.compiled import load_library
 
 WIDEST = 512
 """Numbers of a head's token, at most."""
@@ -44,14 +45,8 @@ class _Heads(ctypes.Structure):
 
 
 def _load() -> ctypes.CDLL | None:
-    path = Path(__file__).with_name("_tiles.so")
-    if not path.is_file():
-        return None
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError:
-        return None  # built on another machine
-    if not library.usable():
+    library = load_library("_tiles.so")
+    if library is None or not library.usable():
         return None
     task, heads, pointer, count = (
         ctypes.POINTER(_Task), ctypes.POINTER(_Heads), ctypes.c_void_p, ctypes.c_int64,

@@ -108,7 +108,7 @@ def drive(work: Work, stage: str, launcher_name: str, lay_out: LayOut) -> Ended:
         _leave_off(wish)
         if work.closing.is_set():
             raise Interrupted
-        time.sleep(_BACK_OFF_SECONDS)
+        time.sleep(_BACK_OFF_SECONDS)  # what ended it may be over by then
 
 
 def _outcome(work: Work, wish: _Wish, *, saved: bool) -> str:

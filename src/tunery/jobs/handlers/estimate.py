@@ -83,7 +83,7 @@ def _follow(work: Work, launcher: Launcher, attempt: AttemptFolder) -> None:
             told = time.monotonic()
             newest = progress[-1]
             work.report({"stage": newest["stage"], "done": newest["done"], "total": max(newest["total"], 1)})
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # the engine tells by a file
 
 
 def failed(connection: Connection, claim: Claim, problem: dict[str, Any]) -> None:
